@@ -58,7 +58,7 @@ def test_a_folder_that_does_not_exist(path: Any) -> None:
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file.png").touch()
-    with pytest.raises(DataError, match=r"file.png is a file"):
+    with pytest.raises(DataError, match=r"file\.png' is a file: a folder of images holds"):
         load(tmp_path / "file.png")
 
 

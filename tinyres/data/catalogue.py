@@ -61,9 +61,9 @@ def load(name_or_folder: str | os.PathLike[str], root: str | os.PathLike[str] | 
         return load_folder(folder)
     layout = "a folder of images holds train/<class>/*.png or .jpg and test/<class>/..."
     if folder.exists():
-        raise DataError(f"{folder} is a file: {layout}")
+        raise DataError(f"{name!r} is a file: {layout}")
     if isinstance(name_or_folder, os.PathLike) or len(folder.parts) > 1 or name.startswith((".", "~")):
-        raise DataError(f"there is no folder {folder}: {layout}")
+        raise DataError(f"there is no folder {name!r}: {layout}")
     raise ConfigError(f"unknown data {name!r}: it is neither a name nor a folder here{nearest(name.lower(), names())}")
 
 
