@@ -1,7 +1,7 @@
 """What this machine offers: cores, vector instructions, and the matrix product behind NumPy.
 
-OpenBLAS, which NumPy's wheels bundle, chooses its kernels once, when it is loaded, from the processor it believes to see;
-it tells its choice through C functions that are asked here (their names carry a prefix and a suffix that differ by build).
+OpenBLAS, which NumPy's wheels bundle, chooses its kernels once, when it is loaded, from the processor it believes to
+see; it tells its choice through C functions that are asked here (their names carry a prefix and a suffix by build).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-AVX512 = ("X86_V4", "AVX512F", "AVX512_SKX")  # NumPy's names for the 512-bit vectors of a server processor
-AVX512_KERNELS = ("SkylakeX", "Cooperlake", "Sapphirerapids", "Zen4", "Zen5")  # OpenBLAS' names for kernels that use them
+# NumPy's names for vectors of 512 bits, and OpenBLAS' names for the kernels that use them.
+AVX512 = ("X86_V4", "AVX512F", "AVX512_SKX")
+AVX512_KERNELS = ("SkylakeX", "Cooperlake", "Sapphirerapids", "Zen4", "Zen5")
 
 
 @dataclass(frozen=True)

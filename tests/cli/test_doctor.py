@@ -1,0 +1,95 @@
+"""The report: every part is there, true where it can be checked, and a lame matrix product is noticed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tinyres import cli, kernels, machine
+
+
+@pytest.fixture
+def report(capsys):
+    def make() -> str:
+        assert cli.main(["doctor"]) == 0
+        captured = capsys.readouterr()
+        assert captured.err == ""
+        return captured.out
+
+    return make
+
+
+def fact(report: str, name: str) -> str:
+    """What stands beside a name."""
+    return next(line[24:] for line in report.splitlines() if line[2:24].strip() == name)
+
+
+def test_headings(report):
+    headings = [line for line in report().splitlines() if not line.startswith(" ")]
+    assert headings == ["versions", "processor", "gpu", "data", "kernels", "environment"]
+
+
+def test_versions_and_cores(report):
+    text = report()
+    assert fact(text, "numpy") == np.__version__
+    assert fact(text, "python").startswith(platform.python_version())
+    assert fact(text, "cores to use").split()[0] == str(machine.cores())
+
+
+def test_every_backend_is_counted(report):
+    text = report()
+    for name in {row["kernel"] for row in kernels.table()}:
+        assert fact(text, name).split()[1] == "ops"
+
+
+def test_digits_are_found(report):
+    assert "1,797" in fact(report(), "digits")
+
+
+def test_environment(report, monkeypatch):
+    for name in list(os.environ):
+        if name.startswith(("OMP_", "OPENBLAS_", "NUMBA_")):
+            monkeypatch.delenv(name)
+    assert "none of TINYRES_KERNELS" in report()
+    monkeypatch.setenv("TINYRES_KERNELS", "relu=naive")
+    assert fact(report(), "TINYRES_KERNELS") == "relu=naive"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "extensions", "wasted"),
+    [
+        ("Haswell", ["X86_V2", "X86_V3", "X86_V4"], True),
+        ("Zen", ["SSE", "AVX2", "AVX512F"], True),
+        ("SkylakeX", ["X86_V2", "X86_V3", "X86_V4"], False),
+        ("Haswell", ["X86_V2", "X86_V3"], False),
+        (None, ["X86_V4"], False),
+    ],
+)
+def test_narrow_kernels_on_a_wide_processor(kernel, extensions, wasted):
+    assert machine.blas_wastes_vectors(machine.Blas("openblas", "0.3", kernel, 2), extensions) is wasted
+
+
+def test_the_note_names_the_remedy(report, monkeypatch):
+    monkeypatch.setattr(machine, "blas", lambda: machine.Blas("scipy-openblas", "0.3.31", "Haswell", 2))
+    monkeypatch.setattr(machine, "simd", lambda: ["X86_V2", "X86_V3", "X86_V4"])
+    assert "OPENBLAS_CORETYPE=SkylakeX" in report()
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names a kernel for x86")
+def test_openblas_is_asked():
+    """OpenBLAS takes the kernel that the environment names, and says so."""
+    if "openblas" not in machine.blas().name:
+        pytest.skip("NumPy is built on another BLAS")
+    asked = subprocess.run(
+        [sys.executable, "-c", "from tinyres import machine; b = machine.blas(); print(b.kernel, b.threads)"],
+        env=os.environ | {"OPENBLAS_CORETYPE": "Nehalem", "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert asked.stdout.split() == ["Nehalem", "1"]

@@ -1,0 +1,163 @@
+"""`tinyres doctor`: this machine and this installation as plain text, to read or to paste into a report.
+
+It changes nothing and compiles nothing. Under each heading stand aligned lines of name and fact; a `note:` says what
+could be better and how.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tinyres import kernels, machine
+
+REQUIRED = ("numpy", "numba", "matplotlib", "scikit-learn", "Pillow", "safetensors", "tyro", "tqdm", "pooch")
+OPTIONAL = {"tensorboardX": "tensorboard", "cupy-cuda13x": "cuda", "numba-cuda": "cuda"}
+ENVIRONMENT = (
+    "TINYRES_KERNELS",
+    "TINYRES_DEBUG",
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "NUMBA_DISABLE_JIT",
+    "NUMBA_CPU_NAME",
+    "NPY_DISABLE_CPU_FEATURES",
+    "CUDA_VISIBLE_DEVICES",
+)
+Lines = Iterator[tuple[str, str]]
+
+
+@dataclass
+class Arguments:
+    """Describe this machine and installation: versions, cores, vectors, BLAS, GPU, data, kernels."""
+
+
+def run(arguments: Arguments) -> int:
+    """Print the report."""
+    parts = {
+        "versions": versions(),
+        "processor": processor(),
+        "gpu": gpu(),
+        "data": data(),
+        "kernels": kernels_by_backend(),
+        "environment": environment(),
+    }
+    for heading, lines in parts.items():
+        print(heading)
+        for name, fact in lines:
+            print(f"  {name:<22}{fact}")
+    return 0
+
+
+def versions() -> Lines:
+    """Python, tinyres and what it stands on."""
+    import tinyres
+
+    yield "tinyres", tinyres.__version__
+    yield "python", f"{platform.python_version()} ({sys.implementation.name}), {platform.system()} {platform.release()}"
+    for name in REQUIRED:
+        yield name, _version(name) or "missing: python -m pip install --upgrade tinyres"
+    for name, extra in OPTIONAL.items():
+        yield name, _version(name) or f'not installed; for it: python -m pip install "tinyres[{extra}]"'
+
+
+def processor() -> Lines:
+    """Cores, vector extensions, and who multiplies matrices."""
+    yield "name", machine.processor()
+    yield "cores to use", f"{machine.cores()} of {os.cpu_count()}"
+    extensions, blas = machine.simd(), machine.blas()
+    yield "vectors (numpy)", " ".join(extensions)
+    yield from _llvm()
+    yield "blas", f"{blas.name} {blas.version}"
+    if blas.kernel is None:
+        yield "blas kernel", "unknown: this BLAS does not say"
+    else:
+        yield "blas kernel", f"{blas.kernel}, {blas.threads} threads"
+    if machine.blas_wastes_vectors(blas, extensions):
+        yield "note:", f"this processor has AVX-512, and OpenBLAS chose its {blas.kernel} kernels, whose vectors"
+        yield "", "are at most half as wide: matrix products run at about half the speed they could. Set"
+        yield "", "OPENBLAS_CORETYPE=SkylakeX before Python starts: OPENBLAS_CORETYPE=SkylakeX tinyres train."
+        yield "", "(Sums are then taken in another order, so last digits differ.)"
+
+
+def _llvm() -> Lines:
+    try:
+        import llvmlite.binding as llvm
+        import numba
+    except ImportError as error:
+        yield "numba", f"cannot be imported: {error}"
+        return
+    features = llvm.get_host_cpu_features()
+    vectors = [name for name in features if features[name] and name.startswith(("avx", "fma", "amx", "neon", "sve"))]
+    yield "vectors (numba)", f"{llvm.get_host_cpu_name()}: {' '.join(sorted(vectors)) or 'none'}"
+    yield "numba threads", str(numba.get_num_threads())
+
+
+def gpu() -> Lines:
+    """CuPy's devices, or why there are none."""
+    if importlib.util.find_spec("cupy") is None:
+        yield "cupy", "not installed, so no GPU is used"
+        return
+    try:
+        import cupy
+
+        runtime = cupy.cuda.runtime
+        for index in range(runtime.getDeviceCount()):
+            properties = runtime.getDeviceProperties(index)
+            memory = properties["totalGlobalMem"] / 2**30
+            kind = f"compute capability {properties['major']}.{properties['minor']}, {memory:.0f} GiB"
+            yield f"device {index}", f"{properties['name'].decode()}, {kind}"
+        yield "cuda", f"driver {runtime.driverGetVersion()}, runtime {runtime.runtimeGetVersion()}"
+    except Exception as error:  # a driver that is missing, too old or busy has many exceptions; each is a finding
+        yield "device", f"none: {str(error).splitlines()[0]}"
+
+
+def data() -> Lines:
+    """What can be trained on without a download, and where downloads go."""
+    from tinyres.data import cache, catalogue
+
+    for name in catalogue.names():
+        if name == "digits":
+            digits = catalogue.load(name)
+            yield name, f"{len(digits.train) + len(digits.test):,} images, from scikit-learn"
+        else:
+            found = catalogue.locate(name)
+            yield name, str(found or "not in the cache: downloaded when first asked for, or give --root FOLDER")
+    yield "cache", str(cache.cache_folder())
+
+
+def kernels_by_backend() -> Lines:
+    """How many ops each backend covers, of how many it is the default, and why kernels are missing."""
+    rows = kernels.table()
+    yield "ops", str(len({row["op"] for row in rows}))
+    for name in dict.fromkeys(row["kernel"] for row in rows):
+        own = [row for row in rows if row["kernel"] == name]
+        there = [row for row in own if row["missing"] is None]
+        default = sum(row["default"] for row in there)
+        yield name, f"{len(there)} ops" + (f", default of {default}" if default else "")
+        for reason, count in Counter(row["missing"] for row in own if row["missing"]).items():
+            yield "", f"{count} missing: {reason}"
+
+
+def environment() -> Lines:
+    """The variables that change speed or results, as they are set."""
+    for name in ENVIRONMENT:
+        if name in os.environ:
+            yield name, os.environ[name]
+    if not any(name in os.environ for name in ENVIRONMENT):
+        yield "", f"none of {', '.join(ENVIRONMENT[:5])} ... is set"
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
