@@ -1,0 +1,134 @@
+"""Check derivatives against differences of the function itself, in float64.
+
+With a fixed random cotangent c (never ones: the sum of a batch norm's output is constant, so ones would prove nothing) the
+function becomes the scalar L(x) = <c, f(x)>, and for a direction u
+
+    <dL/dx, u>  against  (8 (L(x+hu) - L(x-hu)) - (L(x+2hu) - L(x-2hu))) / 12h,    error O(h^4)
+
+Small inputs are checked exhaustively, one coordinate at a time; large ones along a few random directions, which misses a
+wrong gradient with probability zero but for rounding. Order 2 checks the gradient as a function of the inputs and of c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinyres.autograd import grad, no_grad
+from tinyres.errors import GradientError
+from tinyres.tensor import Tensor
+
+EXHAUSTIVE_UP_TO = 24
+DIRECTIONS = 3
+STEP = 1e-3
+TOLERANCE = 1e-6
+
+
+def gradcheck(
+    f: Callable[..., Any], inputs: Sequence[Any], order: int = 1, *, tolerance: float = TOLERANCE, seed: int = 0
+) -> float:
+    """Compare the gradients of `f` with finite differences.
+
+    Parameters
+    ----------
+    f : callable
+        Takes the inputs as Tensors, returns a Tensor or a tuple of Tensors. Deterministic, and smooth near the inputs.
+    inputs : sequence of ndarray or Tensor
+        Float64 arrays; the gradient with respect to each is checked.
+    order : int
+        1 checks the gradients, 2 also their gradients, and so on.
+    tolerance : float
+        Largest error allowed, relative to the gradient (or to 1, where that is larger).
+    seed : int
+        Of the cotangent and the directions.
+
+    Returns
+    -------
+    float
+        The largest error found.
+
+    Raises
+    ------
+    GradientError
+        A gradient is wrong: which input, where, got and expected. Also for inputs that are not float64.
+    """
+    arrays = [np.array(x.data if isinstance(x, Tensor) else x) for x in inputs]
+    for position, array in enumerate(arrays):
+        if array.dtype != np.float64:
+            raise GradientError(f"gradcheck: input {position} is {array.dtype}; differences need float64, use .astype.")
+    rng = np.random.default_rng(seed)
+    with no_grad():
+        cotangents = [rng.standard_normal(y.shape) for y in _results(f, arrays)]
+    worst = _check(f, arrays, cotangents, rng, tolerance)
+    if order > 1:
+        count = len(arrays)
+
+        def gradients(*values: Tensor) -> Any:
+            results = f(*values[:count])
+            given = values[count:]
+            found = grad(_as_tuple(results), values[:count], given, create_graph=True)
+            return tuple(g for g in found if g is not None)
+
+        worst = max(
+            worst, gradcheck(gradients, [*arrays, *cotangents], order - 1, tolerance=tolerance, seed=seed + 1)
+        )
+    return worst
+
+
+def _as_tuple(value: Any) -> tuple[Tensor, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _results(f: Callable[..., Any], arrays: Sequence[np.ndarray]) -> tuple[Tensor, ...]:
+    return _as_tuple(f(*(Tensor(a, requires_grad=True) for a in arrays)))
+
+
+def _check(
+    f: Callable[..., Any],
+    arrays: list[np.ndarray],
+    cotangents: list[np.ndarray],
+    rng: np.random.Generator,
+    tolerance: float,
+) -> float:
+    leaves = [Tensor(a, requires_grad=True) for a in arrays]
+    results = _as_tuple(f(*leaves))
+    pairs = [(y, c) for y, c in zip(results, cotangents, strict=True) if y.requires_grad]
+    gradients = grad([y for y, _ in pairs], leaves, [c for _, c in pairs]) if pairs else [None] * len(leaves)
+
+    def scalar(position: int, array: np.ndarray) -> float:
+        moved = [*arrays[:position], array, *arrays[position + 1 :]]
+        return sum(float(np.vdot(c, y.data)) for c, y in zip(cotangents, _results(f, moved), strict=True))
+
+    worst = 0.0
+    for position, (array, gradient) in enumerate(zip(arrays, gradients, strict=True)):
+        got_all = np.zeros_like(array) if gradient is None else gradient.data
+        for where, direction in _directions(array, rng):
+            got = float(np.vdot(got_all, direction))
+            expected = _slope(lambda x, p=position: scalar(p, x), array, direction)  # type: ignore[misc]
+            error = abs(got - expected) / max(1.0, abs(expected))
+            worst = max(worst, error)
+            if not error <= tolerance:  # also when it is not a number
+                raise GradientError(
+                    f"gradient of input {position} (shape {list(array.shape)}) is wrong {where}: "
+                    f"got {got:.9g}, differences give {expected:.9g} (relative error {error:.1e})."
+                )
+    return worst
+
+
+def _directions(array: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
+    if array.size <= EXHAUSTIVE_UP_TO:
+        for place in np.ndindex(*array.shape):
+            direction = np.zeros_like(array)
+            direction[place] = 1
+            yield f"at {list(place)}", direction
+    else:
+        for k in range(DIRECTIONS):
+            direction = rng.standard_normal(array.shape)
+            yield f"along random direction {k}", direction / np.linalg.norm(direction)
+
+
+def _slope(scalar: Callable[[np.ndarray], float], x: np.ndarray, direction: np.ndarray) -> float:
+    near, far = ((scalar(x + h * direction) - scalar(x - h * direction)) for h in (STEP, 2 * STEP))
+    return (8 * near - far) / (12 * STEP)

@@ -1,0 +1,103 @@
+"""The one place between an op and its kernel: it checks shapes and types, makes arrays contiguous, allocates the results
+and calls. A kernel may therefore assume contiguous inputs of the right shapes and an `out` to write to.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinyres.errors import DeviceError, ShapeError
+from tinyres.kernels import registry
+from tinyres.kernels.shapes import RULES, VIEWS
+
+Array = Any  # numpy.ndarray or cupy.ndarray: the type of the array fixes the device
+
+
+def device_of(array: object) -> str:
+    """`cpu` for a NumPy array, `cuda` for a CuPy array."""
+    if isinstance(array, np.ndarray):
+        return "cpu"
+    if type(array).__module__.partition(".")[0] == "cupy":
+        return "cuda"
+    raise DeviceError(f"expected a numpy or cupy array, got {type(array).__name__}; wrap it with numpy.asarray.")
+
+
+def array_module(array: Array) -> Any:
+    """The library (numpy or cupy) that an array belongs to."""
+    if isinstance(array, np.ndarray):
+        return np
+    device_of(array)
+    import cupy
+
+    return cupy
+
+
+def launch(op: str, *arrays: Array, out: Array | tuple[Array, ...] | None = None, **params: Any) -> Any:
+    """Run an op on plain arrays with the kernel now chosen for it.
+
+    Parameters
+    ----------
+    op : str
+        The op, such as ``"conv2d"``.
+    *arrays : ndarray
+        Its arrays, all of one device; floating ones of one dtype.
+    out : ndarray or tuple of ndarray, optional
+        Where to write; may be the inputs themselves for ops that update in place (`sgd`). Allocated when missing.
+    **params
+        The op's parameters (stride, padding, eps ...).
+
+    Returns
+    -------
+    ndarray or tuple of ndarray
+        The op's result, or results.
+
+    Raises
+    ------
+    ShapeError, DtypeError, DeviceError, KernelError
+        With op, argument and shapes, and the remedy.
+    """
+    device = device_of(arrays[0])
+    for position, array in enumerate(arrays[1:], 1):
+        if (other := device_of(array)) != device:
+            raise DeviceError(
+                f"{op}: array 0 is on {device} and array {position} on {other}; move one of them, nothing is copied silently."
+            )
+    specs = RULES[op](*arrays, **params)
+    chosen = registry.resolve(op, specs[0][1].name, device)
+    if op in VIEWS:
+        return chosen.function(*arrays, **params)
+    xp = array_module(arrays[0])
+    if not chosen.strided:
+        arrays = tuple(xp.ascontiguousarray(a) if a.ndim else a for a in arrays)
+    if out is None:
+        results = tuple(xp.empty(shape, dtype) for shape, dtype in specs)
+    else:
+        results = out if isinstance(out, tuple) else (out,)
+        for result, (shape, dtype) in zip(results, specs, strict=True):
+            if result.shape != shape or result.dtype != dtype:
+                raise ShapeError(
+                    f"{op}: out is {result.dtype} {list(result.shape)}, the result is {dtype} {list(shape)}."
+                )
+    if chosen.writes_out:
+        chosen.function(*arrays, out=results[0] if len(results) == 1 else results, **params)
+    else:
+        _copy_into(results, chosen.function(*arrays, **params), chosen)
+    return results[0] if len(results) == 1 else results
+
+
+def _copy_into(results: tuple[Array, ...], returned: Any, chosen: registry.Kernel) -> None:
+    """Take what a kernel without `out` returned, and say so plainly if it is not what the op promises."""
+    returned = returned if isinstance(returned, tuple) else (returned,)
+    if len(returned) != len(results):
+        raise ShapeError(
+            f"kernel {chosen.name!r} of {chosen.op} returned {len(returned)} arrays, the op has {len(results)} results."
+        )
+    for result, got in zip(results, returned, strict=True):
+        if np.shape(got) != result.shape:
+            raise ShapeError(
+                f"kernel {chosen.name!r} of {chosen.op} returned shape {list(np.shape(got))}, "
+                f"the result has shape {list(result.shape)}."
+            )
+        result[...] = got

@@ -1,0 +1,58 @@
+"""Activations, elementwise but for softmax. A NaN that comes in goes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinyres.kernels.masks import dropout_keeps
+from tinyres.kernels.registry import kernel
+
+Array = Any
+
+
+@kernel("relu", "numpy", strided=True)
+def relu(x: Array, *, out: Array) -> None:
+    np.maximum(x, 0, out=out)
+
+
+@kernel("relu_gradient", "numpy", strided=True)
+def relu_gradient(dy: Array, y: Array, *, out: Array) -> None:
+    """dy where the output was positive, else 0: the derivative at 0 is taken as 0."""
+    np.multiply(dy, y > 0, out=out)
+
+
+@kernel("tanh", "numpy", strided=True)
+def tanh(x: Array, *, out: Array) -> None:
+    np.tanh(x, out=out)
+
+
+@kernel("sigmoid", "numpy", strided=True)
+def sigmoid(x: Array, *, out: Array) -> None:
+    """1 / (1 + exp(-x)) as (1 + tanh(x/2)) / 2, which overflows nowhere."""
+    np.multiply(x, 0.5, out=out)
+    np.tanh(out, out=out)
+    out += 1
+    out *= 0.5
+
+
+@kernel("softmax", "numpy", strided=True)
+def softmax(x: Array, *, axis: int, out: Array) -> None:
+    """exp(x - max) / sum of the same: no exponent is above 0."""
+    np.subtract(x, x.max(axis, keepdims=True), out=out)
+    np.exp(out, out=out)
+    out /= out.sum(axis, keepdims=True)
+
+
+@kernel("add_relu", "numpy", strided=True)
+def add_relu(a: Array, b: Array, *, out: Array) -> None:
+    np.add(a, b, out=out)
+    np.maximum(out, 0, out=out)
+
+
+@kernel("dropout", "numpy", strided=True)
+def dropout(x: Array, *, p: float, seed: int, step: int, out: Array) -> None:
+    """x / (1 - p) where kept, else 0, so that the expectation stays."""
+    np.multiply(x, dropout_keeps(x.shape, p, seed, step), out=out)
+    out *= 1 / (1 - p)

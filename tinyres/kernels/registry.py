@@ -1,0 +1,272 @@
+"""The table (op, kernel name) -> kernel, and the choice among its entries.
+
+A kernel's name is its backend (`numpy`) or backend.variant (`numba.winograd`). Each backend that comes with tinyres is a
+module that lists its ops in a static map `MODULES`, op -> module, so that nothing is imported before it is asked for.
+`@kernel(op, name)` is the door for everybody else. Which kernel runs is decided in this order:
+
+1. `with use(conv2d="mine"):`, the innermost first
+2. the environment, `TINYRES_KERNELS=conv2d=mine,relu=naive`
+3. the device's default, `DEFAULTS`
+
+An explicit request (1, 2) that cannot be met raises with the reason; it never falls back.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeVar
+
+from tinyres.errors import DtypeError, KernelError, nearest
+
+BACKENDS = {"naive": "tinyres.kernels.naive", "numpy": "tinyres.kernels.on_numpy"}
+DEFAULTS = {"cpu": ("numpy",), "cuda": ()}
+
+GROUPS = {"conv": ("conv2d", "conv2d_input", "conv2d_weight")}
+# A fused op's contract is the composition of these ops; choosing "composed" for it runs them instead.
+FUSED = {
+    "bn_relu": ("batch_norm", "relu"),
+    "bn_add_relu": ("batch_norm", "add_relu"),
+}
+COMPOSED = "composed"
+
+Choices = Mapping[str, str]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One implementation of an op: the function, and what it declares about itself."""
+
+    op: str
+    name: str
+    function: Callable[..., Any]
+    device: str = "cpu"
+    dtypes: tuple[str, ...] = ("float32", "float64")
+    precision: str = "full"  # "full": that of the arrays; else a reduced one by name, such as "tf32"
+    strided: bool = False  # takes arrays of any strides; else launch hands it contiguous ones
+    writes_out: bool = True  # has an `out` argument; else its result is copied into the array that launch allocated
+    requires: Callable[[], str | None] = lambda: None  # why it cannot run on this machine, or None
+
+    @property
+    def backend(self) -> str:
+        return self.name.split(".")[0]
+
+
+_table: dict[tuple[str, str], Kernel] = {}
+_resolved: dict[tuple[str, str | None, str, str], Kernel] = {}
+_chosen: ContextVar[Choices] = ContextVar("tinyres_kernels", default={})  # noqa: B039 - never mutated
+
+
+def kernel(op: str, name: str, **declared: Any) -> Callable[[F], F]:
+    """Enter a function into the table as a kernel of `op`.
+
+    Parameters
+    ----------
+    op : str
+        An op of the table, such as ``"conv2d"``; `tinyres kernels` lists them.
+    name : str
+        The kernel's name, ``"backend"`` or ``"backend.variant"``.
+    **declared
+        Fields of `Kernel`: ``device``, ``dtypes``, ``precision``, ``strided``, ``requires``.
+
+    Notes
+    -----
+    The function takes the op's arrays by position and its parameters by keyword. With a keyword argument ``out`` it
+    writes its result there (a tuple of arrays where the op has several results); without one it returns the result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> @kernel("neg", "mine")
+    ... def neg(x):
+    ...     return -1 * x
+    >>> with use(neg="mine"):
+    ...     pass
+    """
+    known = ops()
+    if op not in known:
+        raise KernelError(f"there is no op {op!r}{nearest(op, known)}.")
+
+    def register(function: F) -> F:
+        writes_out = "out" in inspect.signature(function).parameters
+        _table[op, name] = Kernel(op, name, function, writes_out=writes_out, **declared)
+        _resolved.clear()
+        return function
+
+    return register
+
+
+def backend(name: str) -> ModuleType:
+    """The module of a backend that comes with tinyres: its `MODULES`, `DEVICE` and `missing()`."""
+    return importlib.import_module(BACKENDS[name])
+
+
+@functools.cache
+def ops() -> tuple[str, ...]:
+    """Every op of the table: those for which the oracle has a kernel."""
+    return tuple(backend("naive").MODULES)
+
+
+def names(op: str) -> tuple[str, ...]:
+    """The names of the kernels of an op, those of tinyres first."""
+    own = [name for name in BACKENDS if op in backend(name).MODULES]
+    return tuple(dict.fromkeys([*own, *(name for entry, name in _table if entry == op)]))
+
+
+def find(op: str, name: str) -> Kernel:
+    """The kernel of that name, its module imported if need be; KernelError with the reason where there is none."""
+    if op not in ops():
+        raise KernelError(f"there is no op {op!r}{nearest(op, ops())}.")
+    if (op, name) not in _table and name in BACKENDS and op in backend(name).MODULES:
+        if reason := backend(name).missing():
+            raise KernelError(f"kernel {name!r} of {op} is not available: {reason}.")
+        importlib.import_module(backend(name).MODULES[op])
+    if (op, name) not in _table:
+        raise KernelError(f"{op} has no kernel {name!r}{nearest(name, names(op))}.")
+    found = _table[op, name]
+    if reason := found.requires():
+        raise KernelError(f"kernel {name!r} of {op} is not available: {reason}.")
+    return found
+
+
+def parse(text: str) -> dict[str, str]:
+    """Read ``"conv2d=numpy,relu=naive"``, the form of the environment variable and of `--kernels`."""
+    choices = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        op, equals, name = (part.strip() for part in item.partition("="))
+        if not (op and equals and name):
+            raise KernelError(f"cannot read {item!r} as a choice of kernel: write op=kernel, as in conv2d=numpy.")
+        choices[op] = name
+    return choices
+
+
+def expand(choices: Mapping[str, str]) -> dict[str, str]:
+    """Check a choice and replace its groups (`conv`, `all`) by their ops."""
+    expanded: dict[str, str] = {}
+    for key, name in choices.items():
+        if key == "all":
+            members = tuple(op for op in ops() if name in names(op))
+            if not members:
+                raise KernelError(f"there is no backend {name!r}{nearest(name, BACKENDS)}.")
+        else:
+            members = GROUPS.get(key, (key,))
+        for op in members:
+            if not (op in FUSED and name == COMPOSED):
+                find(op, name)
+            expanded[op] = name
+    return expanded
+
+
+@functools.lru_cache(maxsize=8)
+def _from_environment(text: str) -> Choices:
+    return expand(parse(text))
+
+
+def in_force() -> Choices:
+    """The explicit choices now in force, op -> kernel name."""
+    environment = _from_environment(os.environ.get("TINYRES_KERNELS", ""))
+    return {**environment, **_chosen.get()} if environment else _chosen.get()
+
+
+@contextmanager
+def use(**kernel_by_op: str) -> Iterator[None]:
+    """Choose kernels for the ops named, and for no other, inside a `with` block.
+
+    Parameters
+    ----------
+    **kernel_by_op : str
+        Op name = kernel name. ``conv=`` sets conv2d and its two gradients, ``all=`` every op that the backend has.
+        A fused op takes ``"composed"`` too: run the ops it is made of.
+
+    Raises
+    ------
+    KernelError
+        Where an op or a kernel is unknown, or the kernel cannot run here (with the reason).
+
+    Examples
+    --------
+    >>> with use(conv="naive", relu="numpy"):
+    ...     pass
+    """
+    with restored({**_chosen.get(), **expand(kernel_by_op)}):
+        yield
+
+
+@contextmanager
+def restored(choices: Choices) -> Iterator[None]:
+    """Put a remembered choice (`in_force()`) back in force."""
+    token = _chosen.set(choices)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def resolve(op: str, dtype: str, device: str) -> Kernel:
+    """The kernel that runs `op` now on arrays of this type and device."""
+    key = (op, in_force().get(op), dtype, device)
+    found = _resolved.get(key)
+    if found is None:
+        found = _resolved[key] = _choose(*key)
+    return found
+
+
+def _choose(op: str, name: str | None, dtype: str, device: str) -> Kernel:
+    if name is not None:
+        found = find(op, name)
+        if found.device != device:
+            raise KernelError(f"kernel {name!r} of {op} runs on {found.device} arrays, and these are {device} arrays.")
+        if dtype not in found.dtypes:
+            raise DtypeError(f"kernel {name!r} of {op} takes {' or '.join(found.dtypes)}, not {dtype}.")
+        return found
+    for candidate in DEFAULTS[device]:
+        if op in backend(candidate).MODULES and backend(candidate).missing() is None:
+            found = find(op, candidate)
+            if dtype in found.dtypes:
+                return found
+    raise KernelError(f"no kernel of {op} takes {dtype} arrays on {device}; `tinyres kernels` lists what there is.")
+
+
+def fuses(op: str, dtype: str, device: str) -> bool:
+    """Whether a fused op runs as one kernel, not as the ops it is made of.
+
+    It does when a kernel of it is there, unless "composed" was chosen, or a kernel for one of its parts was chosen and
+    none for the fused op itself: a chosen kernel always runs.
+    """
+    choices = in_force()
+    if op in choices:
+        return choices[op] != COMPOSED
+    if any(part in choices for part in FUSED[op]):
+        return False
+    return any(op in backend(name).MODULES and backend(name).missing() is None for name in DEFAULTS[device])
+
+
+def table() -> list[dict[str, Any]]:
+    """Op by op, each kernel with its device, whether it is the default, and why it is missing if it is.
+
+    Returns
+    -------
+    list of dict
+        One row a kernel: ``op``, ``kernel``, ``device``, ``dtypes``, ``precision``, ``default`` (bool), ``missing``
+        (None, or the reason).
+    """
+    rows = []
+    for op in ops():
+        default = next(name for name in (*DEFAULTS["cpu"], *BACKENDS) if name in names(op))
+        for name in names(op):
+            row: dict[str, Any] = {"op": op, "kernel": name, "default": name == default, "missing": None}
+            try:
+                found = find(op, name)
+                row |= {"device": found.device, "dtypes": found.dtypes, "precision": found.precision}
+            except KernelError as error:
+                row |= {"missing": str(error), "device": "", "dtypes": (), "precision": ""}
+            rows.append(row)
+    return rows

@@ -1,0 +1,31 @@
+"""Initial weights, drawn from a seeded generator in the order in which the layers are built."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+DEFAULT_DTYPE = np.float32
+
+
+def he_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Normal with variance 2 / fan_in, which keeps the variance of activations through layers of ReLU.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : tuple of int
+        Filters [R, S, C, F] (fan_in = R*S*C) or a matrix [C, F] (fan_in = C).
+
+    Returns
+    -------
+    ndarray of float32, of that shape
+
+    Notes
+    -----
+    Source: He, Zhang, Ren, Sun, "Delving deep into rectifiers", 2015, equation 10. They count fan_in; counting fan_out
+    instead changes the layers of stride 2 by a factor of sqrt(2).
+    """
+    fan_in = math.prod(shape[:-1])
+    return (rng.standard_normal(shape) * math.sqrt(2 / fan_in)).astype(DEFAULT_DTYPE)

@@ -1,0 +1,239 @@
+"""Batch norm over all axes but the last (the channels), M values a channel.
+
+    xhat = (x - mean) s,   s = 1 / sqrt(variance + eps),   y = gamma xhat + beta
+    training: mean and biased variance of this batch        evaluation: running averages, which are constants
+
+Training and evaluation are two ops. With P(v) = v - mean(v) - xhat mean(v xhat), a projection and its own transpose,
+
+    dx = gamma s P(dy)      dgamma = sum dy xhat      dbeta = sum dy
+
+and the derivative of these three, for cotangents a, b, c of dx, dgamma, dbeta, follows from L = sum_channels of
+gamma s <a, P(dy)> + b <dy, xhat> + c <dy, 1>:
+
+    dL/d(dy) = gamma s P(a) + b xhat + c
+    dL/dgamma = s <a, P(dy)>
+    dL/dx = s P(g) - gamma s^2 <a, P(dy)> xhat / M,      g = b dy - gamma s (a mean(dy xhat) + dy mean(a xhat))
+
+`bn_relu` and `bn_add_relu` are relu(batch_norm(x)) and relu(batch_norm(x) + shortcut) in one kernel each; they have no
+second derivative. Source: Ioffe, Szegedy 2015.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinyres.autograd import Function, apply
+from tinyres.errors import GradientError
+from tinyres.kernels.launch import Array, launch
+from tinyres.kernels.registry import fuses
+from tinyres.ops.activation import add_relu, relu
+from tinyres.ops.elementwise import add, mul, power, sub
+from tinyres.ops.reduce import mean, sum
+from tinyres.tensor import Tensor, as_tensor
+
+
+class BatchNorm(Function):
+    op, keeps, saves = "batch_norm", ("x", "gamma"), ("mean", "variance")
+
+    def __init__(self, eps: float) -> None:
+        self.eps = eps
+
+    def forward(self, x: Array, gamma: Array, beta: Array) -> Array:
+        y, self.mean, self.variance = self.kernel(x, gamma, beta, eps=self.eps)
+        return y
+
+    def backward(self, dy: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        gradients: tuple[Tensor, ...] = apply(BatchNormGradient(self.eps, self.mean, self.variance), dy, self.x, self.gamma)
+        return gradients
+
+
+class BatchNormGradient(Function):
+    op, keeps, saves = "batch_norm_gradient", ("dy", "x", "gamma"), ("mean", "variance")
+
+    def __init__(self, eps: float, mean: Array, variance: Array) -> None:
+        self.eps, self.mean, self.variance = eps, mean, variance
+
+    def forward(self, dy: Array, x: Array, gamma: Array) -> tuple[Array, ...]:
+        gradients: tuple[Array, ...] = self.kernel(dy, x, gamma, self.mean, self.variance, eps=self.eps)
+        return gradients
+
+    def backward(  # type: ignore[override]
+        self, a: Tensor | None, b: Tensor | None, c: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        dy, x, gamma = self.dy, self.x, self.gamma
+        axes = tuple(range(x.ndim - 1))
+        nothing = mul(gamma, 0.0)
+        a = mul(dy, 0.0) if a is None else a
+        b, c = (nothing if v is None else v for v in (b, c))
+        centred = sub(x, mean(x, axes))
+        s = power(add(mean(mul(centred, centred), axes), self.eps), -0.5)
+        xhat = mul(centred, s)
+
+        def along(v: Tensor) -> Tensor:  # mean(v xhat)
+            return mean(mul(v, xhat), axes)
+
+        def project(v: Tensor) -> Tensor:  # P(v)
+            return sub(sub(v, mean(v, axes)), mul(xhat, along(v)))
+
+        gamma_s = mul(gamma, s)
+        mean_a_pdy = mean(mul(a, project(dy)), axes)  # <a, P(dy)> / M
+        g = sub(mul(b, dy), mul(gamma_s, add(mul(a, along(dy)), mul(dy, along(a)))))
+        count = x.size // x.shape[-1]
+        return (
+            add(add(mul(gamma_s, project(a)), mul(b, xhat)), c),
+            sub(mul(s, project(g)), mul(mul(mul(gamma_s, s), mean_a_pdy), xhat)),
+            mul(s, mul(mean_a_pdy, float(count))),
+        )
+
+
+class BatchNormEval(Function):
+    op, keeps = "batch_norm_eval", ("x", "gamma")
+
+    def __init__(self, eps: float, mean: Array, variance: Array) -> None:
+        self.eps, self.mean, self.variance = eps, mean, variance
+
+    def forward(self, x: Array, gamma: Array, beta: Array) -> Array:
+        return self.kernel(x, gamma, beta, self.mean, self.variance, eps=self.eps)
+
+    def backward(self, dy: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        axes = tuple(range(dy.ndim - 1))
+        s = power(add(Tensor(self.variance), self.eps), -0.5)
+        xhat = mul(sub(self.x, Tensor(self.mean)), s)
+        return mul(dy, mul(self.gamma, s)), sum(mul(dy, xhat), axes), sum(dy, axes)
+
+
+class BnRelu(Function):
+    """relu(batch_norm(x)) and, with a shortcut as fourth input, relu(batch_norm(x) + shortcut)."""
+
+    op, keeps, saves = "bn_relu", ("x", "gamma", "y"), ("mean", "variance")
+
+    def __init__(self, eps: float) -> None:
+        self.eps = eps
+
+    def forward(self, x: Array, gamma: Array, beta: Array, *shortcut: Array) -> Array:
+        y, self.mean, self.variance = self.kernel(x, gamma, beta, *shortcut, eps=self.eps)
+        return y
+
+    def backward(self, dy: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        function = _FusedGradient(self.op + "_gradient", self.eps, self.mean, self.variance)
+        gradients: tuple[Tensor, ...] = apply(function, dy, self.y, self.x, self.gamma)
+        return gradients
+
+
+class BnAddRelu(BnRelu):
+    op = "bn_add_relu"
+
+
+class _FusedGradient(Function):
+    def __init__(self, op: str, eps: float, mean: Array, variance: Array) -> None:
+        self.op, self.eps, self.mean, self.variance = op, eps, mean, variance  # type: ignore[misc]
+
+    def forward(self, dy: Array, y: Array, x: Array, gamma: Array) -> tuple[Array, ...]:
+        gradients: tuple[Array, ...] = self.kernel(dy, y, x, gamma, self.mean, self.variance, eps=self.eps)
+        return gradients
+
+    def backward(self, *cotangents: Tensor) -> tuple[Tensor, ...]:
+        fused = self.op.removesuffix("_gradient")
+        raise GradientError(f'{fused} has no second derivative; compute inside `with tinyres.use({fused}="composed"):`.')
+
+
+def batch_norm(
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    running_mean: Array | None,
+    running_var: Array | None,
+    *,
+    training: bool,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise each channel to mean 0 and variance 1, then scale by gamma and shift by beta.
+
+    Parameters
+    ----------
+    x : Tensor, shape [..., C]
+        Statistics run over all axes but the last.
+    gamma, beta : Tensor, shape [C]
+    running_mean, running_var : ndarray, shape [C], or None
+        In training updated in place, ``running = (1 - momentum) * running + momentum * batch``, with the unbiased
+        variance; in evaluation used in place of the batch's.
+    training : bool
+    momentum : float
+        Share of the new batch in the running averages.
+    eps : float
+        Added to the variance under the root.
+
+    Returns
+    -------
+    Tensor, shape [..., C]
+
+    Raises
+    ------
+    ShapeError
+        Vectors that do not fit the channels, or a batch with one value a channel in training.
+    GradientError
+        Evaluation without running averages.
+    """
+    if training:
+        function = BatchNorm(eps)
+        y: Tensor = apply(function, x, gamma, beta)
+        _update_running(running_mean, running_var, function, y, momentum)
+        return y
+    if running_mean is None or running_var is None:
+        raise GradientError("batch_norm: evaluation needs running averages; pass them, or training=True.")
+    evaluated: Tensor = apply(BatchNormEval(eps, running_mean, running_var), x, gamma, beta)
+    return evaluated
+
+
+def bn_relu(x: Any, gamma: Any, beta: Any, running_mean: Array, running_var: Array, **settings: Any) -> Tensor:
+    """relu(batch_norm(...)), in one kernel where one is chosen; arguments as of `batch_norm`."""
+    x = as_tensor(x)
+    if not (settings["training"] and fuses("bn_relu", x.dtype.name, x.device)):
+        return relu(batch_norm(x, gamma, beta, running_mean, running_var, **settings))
+    return _fused(BnRelu, (x, gamma, beta), running_mean, running_var, **settings)
+
+
+def bn_add_relu(
+    x: Any, gamma: Any, beta: Any, shortcut: Any, running_mean: Array, running_var: Array, **settings: Any
+) -> Tensor:
+    """relu(batch_norm(x, ...) + shortcut), in one kernel where one is chosen: the end of a residual block.
+
+    Parameters
+    ----------
+    x, shortcut : Tensor, both of shape [..., C]
+    gamma, beta, running_mean, running_var, **settings
+        As of `batch_norm`.
+    """
+    x = as_tensor(x)
+    if not (settings["training"] and fuses("bn_add_relu", x.dtype.name, x.device)):
+        return add_relu(batch_norm(x, gamma, beta, running_mean, running_var, **settings), shortcut)
+    return _fused(BnAddRelu, (x, gamma, beta, shortcut), running_mean, running_var, **settings)
+
+
+def _fused(
+    kind: type[BnRelu],
+    inputs: tuple[Any, ...],
+    running_mean: Array,
+    running_var: Array,
+    *,
+    training: bool,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    function = kind(eps)
+    y: Tensor = apply(function, *inputs)
+    _update_running(running_mean, running_var, function, y, momentum)
+    return y
+
+
+def _update_running(
+    running_mean: Array | None, running_var: Array | None, function: BatchNorm | BnRelu, y: Tensor, momentum: float
+) -> None:
+    count = y.size // y.shape[-1]
+    for running, batch, scale in (
+        (running_mean, function.mean, 1.0),
+        (running_var, function.variance, count / (count - 1)),
+    ):
+        if running is not None:
+            launch("running_average", running, batch, momentum=momentum, scale=scale, out=running)

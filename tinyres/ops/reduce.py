@@ -1,0 +1,95 @@
+"""Sums, means and their transpose, broadcasting.
+
+Summing and broadcasting are each other's derivative: what was added up into one number hands its gradient to all of them,
+what was copied receives the sum of its copies' gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tinyres.autograd import Function, apply
+from tinyres.kernels.launch import Array
+from tinyres.kernels.shapes import axes_of
+from tinyres.ops.shape import reshape
+from tinyres.tensor import Tensor, as_tensor
+
+Axis = int | Sequence[int] | None
+
+
+class Sum(Function):
+    op = "sum"
+
+    def __init__(self, axes: tuple[int, ...], keepdims: bool) -> None:
+        self.axes, self.keepdims = axes, keepdims
+
+    def forward(self, x: Array) -> Array:
+        self.shape = x.shape
+        return self.kernel(x, axis=self.axes, keepdims=self.keepdims)
+
+    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+        return broadcast_to(_with_axes(dy, self.shape, self.axes), self.shape)
+
+
+class Mean(Sum):
+    op = "mean"
+
+    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+        count = 1
+        for axis in self.axes:
+            count *= self.shape[axis]
+        return super().backward(dy * (1 / count))
+
+
+class BroadcastTo(Function):
+    op = "broadcast_to"
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def forward(self, x: Array) -> Array:
+        return self.kernel(x, shape=self.shape)
+
+    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+        return sum_to(dy, self.shapes[0])
+
+
+def _with_axes(dy: Tensor, shape: tuple[int, ...], axes: tuple[int, ...]) -> Tensor:
+    """Give the summed axes back, of length 1."""
+    return reshape(dy, tuple(1 if axis in axes else size for axis, size in enumerate(shape)))
+
+
+def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Sum over axes (all of them by default).
+
+    Parameters
+    ----------
+    x : Tensor, any shape
+    axis : int or sequence of int, optional
+    keepdims : bool
+        Leave the summed axes in place, of length 1.
+    """
+    x = as_tensor(x)
+    return apply(Sum(axes_of("sum", x.ndim, axis), keepdims), x)
+
+
+def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Mean over axes (all of them by default); arguments as of `sum`."""
+    x = as_tensor(x)
+    return apply(Mean(axes_of("mean", x.ndim, axis), keepdims), x)
+
+
+def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
+    """Copy x along new axes and axes of length 1 until it has this shape."""
+    x = as_tensor(x)
+    return x if x.shape == tuple(shape) else apply(BroadcastTo(tuple(shape)), x)
+
+
+def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The transpose of broadcasting: sum x down to `shape`."""
+    if x.shape == shape:
+        return x
+    extra = x.ndim - len(shape)
+    axes = tuple(a for a, size in enumerate(x.shape) if a < extra or (shape[a - extra] == 1 and size != 1))
+    return reshape(sum(x, axes), shape)

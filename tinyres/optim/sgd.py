@@ -1,0 +1,106 @@
+"""Stochastic gradient descent with momentum and weight decay.
+
+    g' = g + weight_decay*w      v' = momentum*v + g'      w' = w - lr*v'        (dampening 0)
+    Nesterov:                                              w' = w - lr*(g' + momentum*v')
+
+The rate multiplies the velocity when it is used, not the gradient when it is stored: after a change of rate this is
+PyTorch's form, not Caffe's. The decay falls on all parameters that are given, biases and batch norm included, as in the
+paper's recipe; give the optimizer fewer parameters for anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tinyres.errors import CheckpointError, ConfigError
+from tinyres.kernels.launch import Array, array_module, launch
+from tinyres.nn.flat import Flat, Parameter, runs
+
+
+class SGD:
+    """Update parameters, which lie in one flat buffer, by their gradients.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+        Those that have no flat buffer yet get one.
+    lr : float
+        Learning rate; `optimizer.lr` may be set at any time.
+    momentum, weight_decay : float
+    nesterov : bool
+
+    Raises
+    ------
+    ConfigError
+        No parameters, or a negative setting.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Parameter],
+        lr: float,
+        momentum: float = 0.9,
+        weight_decay: float = 1e-4,
+        nesterov: bool = False,
+    ) -> None:
+        self.parameters = list(parameters)
+        if not self.parameters:
+            raise ConfigError("SGD was given no parameters; pass model.parameters().")
+        for name, value in (("lr", lr), ("momentum", momentum), ("weight_decay", weight_decay)):
+            if not value >= 0:
+                raise ConfigError(f"SGD: {name} is {value}; 0 or more is wanted.")
+        self.lr, self.momentum, self.weight_decay, self.nesterov = lr, momentum, weight_decay, nesterov
+        if loose := [p for p in self.parameters if p.flat is None]:
+            Flat(loose)
+        first = self.parameters[0]
+        self.velocity: Array = array_module(first.data).zeros(sum(p.size for p in self.parameters), first.dtype)
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient; one kernel call where that is all of them."""
+        settings = {"momentum": self.momentum, "weight_decay": self.weight_decay, "nesterov": self.nesterov}
+        for group, start in self._with_gradients():
+            for flat, part in runs(group):
+                w, g = flat.data[part], flat.grad[part]
+                v = self.velocity[start : start + len(w)]
+                launch("sgd", w, v, g, lr=self.lr, out=(w, v), **settings)
+                start += len(w)
+
+    def _with_gradients(self) -> list[tuple[list[Parameter], int]]:
+        """Neighbouring parameters that have a gradient, each group with its place in the velocity."""
+        groups: list[tuple[list[Parameter], int]] = []
+        place, joined = 0, False
+        for parameter in self.parameters:
+            if parameter.grad is not None:
+                if parameter.slot is not None and parameter.grad.data is not parameter.slot:  # set by hand
+                    parameter.slot[...] = parameter.grad.data
+                if not joined:
+                    groups.append(([], place))
+                groups[-1][0].append(parameter)
+            joined = parameter.grad is not None
+            place += parameter.size
+        return groups
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def state_dict(self) -> dict[str, Array]:
+        """A copy of the velocity, in the order of the parameters."""
+        return {"velocity": self.velocity.copy()}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Continue with a saved velocity.
+
+        Raises
+        ------
+        CheckpointError
+            It belongs to another number of parameters.
+        """
+        velocity = state["velocity"]
+        if velocity.shape != self.velocity.shape:
+            raise CheckpointError(
+                f"the saved velocity has {velocity.size} values and these parameters {self.velocity.size}; "
+                "build the net with the settings that it was saved with."
+            )
+        self.velocity[...] = velocity
