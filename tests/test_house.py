@@ -20,7 +20,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 TREES = (PACKAGE, ROOT / "tests", ROOT / "benchmarks", ROOT / "lessons")
 EVERYTHING = sorted(path for tree in TREES for path in tree.rglob("*.py"))
 
-# Each line stands on those above it. Rooms of one line do not import each other, but ENGINE is one thing in three files.
+# Each line stands on those above it. Rooms of one line do not import each other; ENGINE is one thing in three files.
 FLOORS = (
     {"errors"},
     {"machine"},
