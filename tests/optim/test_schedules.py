@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 
@@ -41,7 +42,7 @@ def test_linear_warmup_then_cosine() -> None:
     assert schedule.lr(60) == pytest.approx(0.2)
     rates = [schedule.lr(step) for step in range(110)]
     assert max(rates) == 0.4
-    assert all(later <= earlier for earlier, later in zip(rates[10:], rates[11:], strict=False))
+    assert all(later <= earlier for earlier, later in itertools.pairwise(rates[10:]))
 
 
 def test_linear_warmup_around_multi_step() -> None:

@@ -15,7 +15,6 @@ schedules cannot leave one another's factor behind (the public ResNet-110 code w
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -23,12 +22,12 @@ from typing import Any
 from tinyres.errors import ConfigError
 
 
-class Schedule(ABC):
+class Schedule:
     """A learning-rate schedule; one without memory need only say `lr`."""
 
-    @abstractmethod
     def lr(self, step: int) -> float:
         """Learning rate of step number `step`, counted from 0."""
+        raise NotImplementedError
 
     def after_step(self, step: int, train_error: float) -> None:
         """Tell the schedule that `step` is done and which fraction of its batch was wrong."""
@@ -55,7 +54,7 @@ class Constant(Schedule):
 
 
 class MultiStep(Schedule):
-    """`base`, divided by `divisor` at every milestone; the paper's CIFAR schedule is `MultiStep(0.1, [32000, 48000])`."""
+    """`base`, divided by `divisor` at every milestone; the paper's for CIFAR: `MultiStep(0.1, [32000, 48000])`."""
 
     def __init__(self, base: float, milestones: Sequence[int], divisor: float = 10.0) -> None:
         self.base, self.milestones, self.divisor = base, sorted(milestones), divisor
@@ -70,7 +69,7 @@ class Cosine(Schedule):
 
     def __init__(self, base: float, total: int, start: int = 0) -> None:
         if total <= start:
-            raise ConfigError(f"a cosine schedule that starts at step {start} cannot end at step {total}; make the run longer")
+            raise ConfigError(f"a cosine that starts at step {start} cannot end at step {total}; make the run longer.")
         self.base, self.total, self.start = base, total, start
 
     def lr(self, step: int) -> float:

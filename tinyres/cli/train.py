@@ -1,0 +1,58 @@
+"""`tinyres train`: train a network, continue a run, or compare several networks."""
+
+from __future__ import annotations
+
+from tinyres.errors import ConfigError
+from tinyres.train import Config, compare, fit
+from tinyres.train.comparison import is_comparison
+from tinyres.train.loop import Result
+
+Arguments = Config
+
+
+def run(arguments: Config) -> int:
+    """Train, and say in a line or two what came out and where it lies."""
+    if is_comparison(arguments.resume):
+        return _compare(arguments)
+    if arguments.compare:
+        if arguments.resume is not None:
+            raise ConfigError(
+                f"{arguments.resume} is no folder of a comparison; resume a single run without --compare."
+            )
+        return _compare(arguments)
+    result = fit(arguments)
+    if result.interrupted:
+        print(f"stopped after {result.step} of {result.iterations} iterations; continue with")
+        print(f"  tinyres train --resume {result.folder}")
+        return 130
+    if not result.trained:
+        print(f"{result.folder} was finished already, after {result.iterations} iterations: nothing to train.")
+    print(_summary(result))
+    return 0
+
+
+def _summary(result: Result) -> str:
+    last, config = result.last, result.config
+    text = (
+        f"{config.model} on {config.data}, {result.iterations} iterations in {_duration(last['seconds'])}: "
+        f"test error {last['test_error']:.2%}, training error {last['train_error']:.2%}"
+    )
+    best = result.selected
+    if best is not None:
+        text += f"; test error {best['test_error']:.2%} at the lowest validation error (step {best['step']})"
+    return f"{text}\n{result.folder}"
+
+
+def _compare(arguments: Config) -> int:
+    comparison = compare(arguments)
+    if comparison.interrupted:
+        print(f"stopped; continue with\n  tinyres train --resume {comparison.folder}")
+        return 130
+    print(f"{comparison.table()}\n{comparison.folder / 'compare.png'}")
+    return 0
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, whole = divmod(rest, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {whole} s" if minutes else f"{seconds:.1f} s"

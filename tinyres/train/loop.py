@@ -1,0 +1,243 @@
+"""Training: SGD over shuffled batches, with evaluations, checkpoints and a record of it all.
+
+One step, as in section 3.4 of He et al. 2015:
+
+    loss = cross-entropy(model(x), labels);   v = momentum v + gradient + weight_decay w;   w = w - lr v
+
+When something happens (an evaluation, a checkpoint, the end) depends on the number of the step alone, and what a batch
+holds on (seed, epoch, position) alone; so a run that was stopped anywhere and resumed ends as if it never had been.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinyres.data import Dataset
+from tinyres.errors import TrainingError
+from tinyres.kernels import registry
+from tinyres.nn import Module
+from tinyres.ops import softmax_cross_entropy
+from tinyres.tensor import Tensor
+from tinyres.train.diagnose import first_non_finite
+from tinyres.train.figures import draw_curves
+from tinyres.train.folder import checkpoints
+from tinyres.train.interrupt import Interrupt
+from tinyres.train.metrics import Line, Running, evaluate
+from tinyres.train.progress import Events, Progress
+from tinyres.train.recipe import Config, filled
+from tinyres.train.start import Run, begin
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run.
+
+    Attributes
+    ----------
+    folder : Path
+        The run folder.
+    config : Config
+        The settings, all filled in.
+    model : Module
+        The network as the run left it.
+    history : list of dict
+        The lines of metrics.jsonl.
+    selected : dict or None
+        The line with the lowest validation error, the first of equals; None without a validation split.
+    step, iterations : int
+        Steps done, and those of the whole run.
+    trained : int
+        Steps done by this call: 0 if the run had been finished before.
+    interrupted : bool
+        Stopped by Ctrl-C or SIGTERM, with its state saved.
+    """
+
+    folder: Path
+    config: Config
+    model: Module
+    history: list[Line]
+    selected: Line | None
+    step: int
+    iterations: int
+    trained: int
+    interrupted: bool
+
+    @property
+    def last(self) -> Line:
+        """The last line, that of the final step if the run is finished."""
+        return self.history[-1] if self.history else {}
+
+
+def fit(config: Config | None = None, dataset: Dataset | None = None) -> Result:
+    """Train a network as the settings say, in a new run folder, or continue the run that `config.resume` names.
+
+    Parameters
+    ----------
+    config : Config, optional
+        The settings; by default ResNet-20 on digits. Those that are None follow the recipe of the data.
+    dataset : Dataset, optional
+        Data of one's own, in place of the data set that the settings name.
+
+    Returns
+    -------
+    Result
+        Run folder, model, all measurements, and the line selected by validation error: never by test error.
+
+    Raises
+    ------
+    ConfigError, DataError, KernelError
+        Settings that make no sense, data or kernels that are not there; nothing has been written.
+    CheckpointError
+        A checkpoint that cannot be read or written; earlier ones are untouched.
+    TrainingError
+        The loss is no longer a number; the last good checkpoint is kept and the layer is named.
+
+    Examples
+    --------
+    >>> result = fit(Config(epochs=1, runs="/tmp/runs"))  # doctest: +SKIP
+    >>> result.last["test_error"]  # doctest: +SKIP
+    0.25
+    """
+    config = Config() if config is None else config
+    if config.compare:
+        raise TrainingError("fit trains one network; tinyres.train.compare trains several and compares them.")
+    with registry.use(**registry.parse(config.kernels)):
+        return Training(begin(config, dataset)).complete()
+
+
+class Training:
+    """A run under way.
+
+    Attributes
+    ----------
+    run : Run
+        Its parts and its state.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.clock = time.perf_counter()
+
+    def complete(self) -> Result:
+        """Train from where the run stands to its end, or until somebody interrupts."""
+        run, first = self.run, self.run.step
+        title = f"{run.config.model}, {Path(run.config.data).name}"
+        run.model.train()
+        events = Events(run.folder, run.step) if run.config.tensorboard else None
+        progress = Progress(self._images(run.iterations), self._images(run.step), title)
+        try:
+            with Interrupt() as interrupt:
+                while run.step < run.iterations and not interrupt.requested:
+                    self._epoch(interrupt, progress, events)
+        finally:
+            progress.close()
+            if events:
+                events.close()
+            draw_curves(run.folder, title)
+        return Result(
+            run.folder, run.config, run.model, run.log.lines, run.selected,
+            run.step, run.iterations, run.step - first, interrupted=run.step < run.iterations,
+        )  # fmt: skip
+
+    def _epoch(self, interrupt: Interrupt, progress: Progress, events: Events | None) -> None:
+        run = self.run
+        save_every, evaluate_every = filled(run.config.checkpoint_every), filled(run.config.evaluate_every)
+        for x, labels in run.train.batches(*divmod(run.step, run.train.steps_per_epoch)):
+            loss = self.step(x, labels)
+            run.running.seconds += self._lap()
+            progress.step(len(labels), loss)
+            last = run.step == run.iterations
+            due = last or run.step % save_every == 0
+            if last or run.step % evaluate_every == 0:
+                line = self.evaluate()
+                progress.evaluated(line)
+                if events:
+                    events.line(line)
+                due = due or run.selected is line
+            if due or interrupt.requested:
+                self._save()
+                self._lap()
+            if last or interrupt.requested:
+                return
+
+    def step(self, x: NDArray[Any], labels: NDArray[np.int64]) -> float:
+        """Train on one batch [N,H,W,C] with labels [N] and return its mean loss."""
+        run = self.run
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # each loss is looked at instead
+            logits = run.model(Tensor(x))
+            loss = softmax_cross_entropy(logits, labels)
+            value = float(loss.item())
+            if not math.isfinite(value):
+                raise self._lost(f"the loss is {value} at step {run.step + 1}", x)
+            run.optimizer.zero_grad()
+            loss.backward()
+            run.optimizer.lr = run.schedule.lr(run.step)
+            run.optimizer.step()
+        wrong = int((logits.numpy().argmax(axis=-1) != labels).sum())
+        run.schedule.after_step(run.step, wrong / len(labels))
+        run.step += 1
+        run.running.add(value, wrong, len(labels))
+        return value
+
+    def evaluate(self) -> Line:
+        """Evaluate every split that is evaluated, write the line, and tell the schedule the validation error.
+
+        Without a validation split the schedule is told the training error: never anything about the test images.
+        """
+        run = self.run
+        line: Line = {"step": run.step, "epoch": run.step / run.train.steps_per_epoch, "lr": run.optimizer.lr}
+        line |= run.running.line()
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            for prefix, loader in run.evaluated.items():
+                line |= evaluate(run.model, loader, prefix)
+        broken = [name for name, value in line.items() if not math.isfinite(value)]
+        if broken:
+            run.model.eval()
+            raise self._lost(f"{broken[0]} is {line[broken[0]]} after step {run.step}", next(run.train.in_order())[0])
+        self._lap()
+        line |= {"images_per_second": run.running.images / run.running.seconds, "seconds": run.seconds}
+        run.log.append(line)
+        run.running = Running()
+        held_out, best = "validation_error" in line, run.selected
+        run.schedule.after_evaluation(line["validation_error" if held_out else "train_error"])
+        if held_out and (best is None or line["validation_error"] < best["validation_error"]):
+            run.selected = line
+        return line
+
+    def _save(self) -> None:
+        run = self.run
+        for name, array in run.model.state_dict().items():
+            if not np.isfinite(array).all():
+                raise self._lost(f"{name} is not finite after step {run.step}", next(run.train.in_order())[0])
+        run.save()
+
+    def _lost(self, what: str, x: NDArray[Any]) -> TrainingError:
+        """The error that ends a run which has left the finite numbers."""
+        run = self.run
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            where = first_non_finite(run.model, x)
+        kept = list(checkpoints(run.folder).values())
+        good = f"the last good checkpoint is {kept[-1]}" if kept else "there was no checkpoint yet"
+        return TrainingError(
+            f"{what}: the first value that is not finite appears in {where}; {good}; try a learning rate below "
+            f"{run.schedule.lr(run.step):g}, such as --lr {filled(run.config.lr) / 10:g}."
+        )
+
+    def _lap(self) -> float:
+        """Seconds since the last call, added to those of the run."""
+        before, self.clock = self.clock, time.perf_counter()
+        self.run.seconds += self.clock - before
+        return self.clock - before
+
+    def _images(self, steps: int) -> int:
+        """Training images in the first `steps` steps."""
+        loader = self.run.train
+        epochs, rest = divmod(steps, loader.steps_per_epoch)
+        return epochs * len(loader.split) + rest * loader.batch
