@@ -1,7 +1,8 @@
 """tinyres: residual networks from scratch in NumPy, and why the shortcut works."""
 
 from tinyres import data, errors, interop, kernels, models, nn, ops, optim
-from tinyres.autograd import grad, no_grad
+from tinyres.autograd import grad
+from tinyres.function import no_grad
 from tinyres.gradcheck import gradcheck
 from tinyres.kernels.registry import use
 from tinyres.tensor import Tensor

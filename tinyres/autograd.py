@@ -1,172 +1,21 @@
-"""Reverse-mode differentiation: the node of the graph, the one function that makes nodes, and the pass back over them.
-
-A `Function` is one application of an op. `forward` sees arrays, calls the kernel of its op and returns arrays; `backward`
-receives the cotangents of the results as Tensors and returns those of the inputs, computed by other ops. So a derivative
-runs on the same kernels, and when a graph of it is asked for it can be differentiated again.
+"""Reverse-mode differentiation: the pass back over the graph.
 
 The pass visits each node once, latest made first: whatever uses a result was made after it, so by then its gradient is
-whole. (Walking from a node into its inputs instead would take 2^n paths through n shortcuts.) It is a loop over a heap, not
-a recursion, so depth costs nothing, and what a node kept is freed as soon as it has been used.
+whole. (Walking from a node into its inputs instead would take 2^n paths through n shortcuts.) It is a loop over a
+heap, not a recursion, so depth costs nothing, and what a node kept is freed as soon as it has been used.
 """
 
 from __future__ import annotations
 
 import heapq
-import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 from tinyres.errors import GradientError, ShapeError
+from tinyres.function import Edge, Function, edge_of, order_of, recording
 from tinyres.kernels import registry
-from tinyres.kernels.launch import Array, launch
-from tinyres.tensor import Tensor, as_tensor, creation
-
-_recording: ContextVar[bool] = ContextVar("tinyres_recording", default=True)
-
-Gradients = Tensor | None | tuple[Tensor | None, ...]
-
-
-@contextmanager
-def recording(mode: bool) -> Iterator[None]:
-    """Record a graph, or do not, inside a `with` block."""
-    token = _recording.set(mode)
-    try:
-        yield
-    finally:
-        _recording.reset(token)
-
-
-def no_grad() -> Any:
-    """Compute without recording a graph, inside a `with` block: faster, and nothing is kept for a backward pass."""
-    return recording(False)
-
-
-class Function:
-    """One application of an op: a node of the graph. Subclass it to add an op.
-
-    Class attributes
-    ----------------
-    op : str
-        The entry of the kernel table that `self.kernel` launches.
-    keeps : tuple of str
-        Which arguments of `forward`, by name, and which results (`"y"` the first), `backward` wants as Tensors.
-    saves : tuple of str
-        Which arrays `forward` leaves on `self` for `backward`, to be freed with the rest.
-
-    In `backward`, `self.needs` says for each input whether its gradient is wanted; None may stand for one that is not.
-    Where a Function has several results, the cotangent of one that nothing used is None.
-    """
-
-    op: ClassVar[str] = ""
-    keeps: ClassVar[tuple[str, ...]] = ()
-    saves: ClassVar[tuple[str, ...]] = ()
-    _arguments: ClassVar[tuple[str, ...]] = ()
-
-    order: int
-    edges: tuple[Tensor | tuple[Function, int] | None, ...]
-    needs: tuple[bool, ...]
-    shapes: tuple[tuple[int, ...], ...]
-    choices: registry.Choices
-    hooks: dict[int, list[Any]]
-    results: int
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls._arguments = tuple(inspect.signature(cls.forward).parameters)[1:]
-
-    @property
-    def name(self) -> str:
-        """How messages call this node."""
-        return self.op or type(self).__name__
-
-    def kernel(self, *arrays: Array, **params: Any) -> Any:
-        """Run the kernel chosen for this op."""
-        return launch(self.op, *arrays, **params)
-
-    def forward(self, *arrays: Array) -> Array | tuple[Array, ...]:
-        """Arrays to the result, or to a tuple of results."""
-        raise GradientError(f"{type(self).__name__} has no forward; write one.")
-
-    def backward(self, *cotangents: Tensor) -> Gradients:
-        """Cotangents of the results to those of the inputs, by ops."""
-        raise GradientError(f"{self.name} has no derivative.")
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self.keeps or name in self.saves:
-            raise self._used_up()
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
-
-    def _used_up(self) -> GradientError:
-        return GradientError(
-            f"{self.name}: what was kept for backward is gone, because backward already ran over this graph; "
-            "pass retain_graph=True to the first run."
-        )
-
-    def _record(self, inputs: tuple[Tensor, ...], outputs: tuple[Array, ...]) -> None:
-        self.order = next(creation)
-        self.edges = tuple(_edge(t) for t in inputs)
-        self.needs = tuple(edge is not None for edge in self.edges)
-        self.shapes = tuple(t.shape for t in inputs)
-        self.choices = registry.in_force()
-        self.hooks = {}
-        self.results = len(outputs)
-        kept = dict(zip(self._arguments, inputs, strict=False)) | {"y": outputs[0]}
-        for name in self.keeps:
-            setattr(self, name if name != "y" else "_y", kept[name])
-
-    def _recall(self) -> None:
-        """Make the kept result a Tensor again; holding it all along would be a cycle."""
-        if "y" in self.keeps:
-            self.y = _result(self._y, self, 0)
-
-    def _release(self) -> None:
-        """Drop what was kept and the way to the inputs."""
-        for name in (*self.keeps, *self.saves, "_y"):
-            self.__dict__.pop(name, None)
-        self.edges = ()
-
-
-def _edge(tensor: Tensor) -> Tensor | tuple[Function, int] | None:
-    """Where the gradient of an input goes: to a result of a node, to a leaf, or nowhere."""
-    if not tensor.requires_grad:
-        return None
-    return (tensor.node, tensor.index) if tensor.node is not None else tensor
-
-
-def _order(edge: Tensor | tuple[Function, int]) -> int:
-    return edge.order if isinstance(edge, Tensor) else edge[0].order
-
-
-def _result(array: Array, node: Function, index: int) -> Tensor:
-    tensor = Tensor(array)
-    tensor.requires_grad, tensor.node, tensor.index = True, node, index
-    return tensor
-
-
-def apply(function: Function, *inputs: Any) -> Any:
-    """Run a Function on tensors; the one place where nodes of the graph are made.
-
-    Parameters
-    ----------
-    function : Function
-        A fresh instance that holds the parameters of this application.
-    *inputs : Tensor or array_like
-
-    Returns
-    -------
-    Tensor or tuple of Tensor
-    """
-    tensors = tuple(as_tensor(value) for value in inputs)
-    outputs = function.forward(*(t.data for t in tensors))
-    results = outputs if isinstance(outputs, tuple) else (outputs,)
-    if _recording.get() and any(t.requires_grad for t in tensors):
-        function._record(tensors, results)
-        made = tuple(_result(array, function, index) for index, array in enumerate(results))
-    else:
-        made = tuple(Tensor(array) for array in results)
-    return made if isinstance(outputs, tuple) else made[0]
+from tinyres.kernels.launch import launch
+from tinyres.tensor import Tensor
 
 
 def grad(
@@ -224,7 +73,7 @@ def run_backward(
     heap: list[tuple[int, Function | Tensor]] = []
     found: dict[tuple[int, int], Tensor] = {}
 
-    def send(edge: Tensor | tuple[Function, int], gradient: Tensor) -> None:
+    def send(edge: Edge, gradient: Tensor) -> None:
         owner, index = (edge, 0) if isinstance(edge, Tensor) else edge
         waiting = pending.get(owner.order)
         if waiting is None:
@@ -235,7 +84,7 @@ def run_backward(
 
     with recording(create_graph):
         for root, cotangent in zip(roots, cotangents, strict=True):
-            edge = _edge(root)
+            edge = edge_of(root)
             assert edge is not None  # cotangent() has checked it
             send(edge, cotangent)
         while heap:
@@ -253,7 +102,7 @@ def run_backward(
             for edge, gradient in _step_back(owner, gradients, useful, create_graph):
                 send(edge, gradient)
             if not retain_graph:
-                owner._release()
+                owner.release()
     return [] if sources is None else [found.get(_key(source)) for source in sources]
 
 
@@ -276,23 +125,23 @@ def _ancestors_of(roots: Sequence[Tensor], wanted: set[tuple[int, int]]) -> set[
     useful = set(orders)
     for order in sorted(nodes):  # inputs were made before what uses them
         edges = nodes[order].edges
-        if any(_order(edge) in useful for edge in edges if edge is not None):
+        if any(order_of(edge) in useful for edge in edges if edge is not None):
             useful.add(order)
     return useful
 
 
 def _step_back(
     node: Function, gradients: list[Tensor | None], useful: set[int] | None, create_graph: bool
-) -> list[tuple[Tensor | tuple[Function, int], Tensor]]:
+) -> list[tuple[Edge, Tensor]]:
     """One node: its cotangents to those of its inputs, checked."""
     if not node.edges:
-        raise node._used_up()
-    node.needs = tuple(edge is not None and (useful is None or _order(edge) in useful) for edge in node.edges)
+        raise node.used_up()
+    node.needs = tuple(edge is not None and (useful is None or order_of(edge) in useful) for edge in node.edges)
     if not any(node.needs):
         return []
     with registry.restored(node.choices):
-        node._recall()
-        returned = node.backward(*gradients)  # type: ignore[arg-type]
+        node.recall()
+        returned = node.backward(*gradients)
     if "y" in node.keeps:
         del node.y
     inputs = returned if isinstance(returned, tuple) else (returned,)

@@ -1,12 +1,13 @@
 """Check derivatives against differences of the function itself, in float64.
 
-With a fixed random cotangent c (never ones: the sum of a batch norm's output is constant, so ones would prove nothing) the
-function becomes the scalar L(x) = <c, f(x)>, and for a direction u
+With a fixed random cotangent c (never ones: the sum of a batch norm's output is constant, so ones would prove
+nothing) the function becomes the scalar L(x) = <c, f(x)>, and for a direction u
 
     <dL/dx, u>  against  (8 (L(x+hu) - L(x-hu)) - (L(x+2hu) - L(x-2hu))) / 12h,    error O(h^4)
 
-Small inputs are checked exhaustively, one coordinate at a time; large ones along a few random directions, which misses a
-wrong gradient with probability zero but for rounding. Order 2 checks the gradient as a function of the inputs and of c.
+Small inputs are checked exhaustively, one coordinate at a time; large ones along a few random directions, which
+misses a wrong gradient with probability zero but for rounding. Order 2 checks the gradient as a function of the
+inputs and of c.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from tinyres.autograd import grad, no_grad
+from tinyres.autograd import grad
 from tinyres.errors import GradientError
+from tinyres.function import no_grad
 from tinyres.tensor import Tensor
 
 EXHAUSTIVE_UP_TO = 24
@@ -71,9 +73,7 @@ def gradcheck(
             found = grad(_as_tuple(results), values[:count], given, create_graph=True)
             return tuple(g for g in found if g is not None)
 
-        worst = max(
-            worst, gradcheck(gradients, [*arrays, *cotangents], order - 1, tolerance=tolerance, seed=seed + 1)
-        )
+        worst = max(worst, gradcheck(gradients, [*arrays, *cotangents], order - 1, tolerance=tolerance, seed=seed + 1))
     return worst
 
 

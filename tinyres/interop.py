@@ -1,7 +1,7 @@
 """State dicts to and from PyTorch's layout, as NumPy arrays; the names are torchvision's on both sides.
 
-    filters   [R, S, C, F] here   [F, C, R, S] there
-    matrices  [C, F] here         [F, C] there
+filters   [R, S, C, F] here   [F, C, R, S] there
+matrices  [C, F] here         [F, C] there
 """
 
 from __future__ import annotations
@@ -46,5 +46,6 @@ def to_torch(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
 def _permuted(state: Mapping[str, Any], orders: Mapping[int, tuple[int, ...]]) -> dict[str, np.ndarray]:
     arrays = {name: np.asarray(value) for name, value in state.items()}
     return {
-        name: np.array(a.transpose(orders.get(a.ndim, range(a.ndim))), order="C", copy=True) for name, a in arrays.items()
+        name: np.array(a.transpose(orders.get(a.ndim, range(a.ndim))), order="C", copy=True)
+        for name, a in arrays.items()
     }

@@ -16,7 +16,7 @@ from tinyres.errors import DtypeError, GradientError, ShapeError
 from tinyres.kernels.launch import Array, array_module, device_of
 
 if TYPE_CHECKING:
-    from tinyres.autograd import Function
+    from tinyres.function import Function
 
 # Every leaf and every node draws the next number: what was made later has a larger one. Backward goes by it.
 creation = itertools.count()
@@ -68,7 +68,9 @@ class Tensor:
         if array.dtype.kind not in "fiub":
             raise DtypeError(f"a Tensor holds numbers, not {array.dtype}.")
         if requires_grad and array.dtype.kind != "f":
-            raise DtypeError(f"only floating tensors have gradients, this one is {array.dtype}; use .astype('float32').")
+            raise DtypeError(
+                f"only floating tensors have gradients, this one is {array.dtype}; use .astype('float32')."
+            )
         self.data: Array = array
         self.requires_grad = requires_grad
         self.grad: Tensor | None = None
@@ -151,7 +153,9 @@ class Tensor:
     def cotangent(self, grad: Tensor | Array | None) -> Tensor:
         """Check the cotangent given for this tensor, or make the 1 of a scalar."""
         if not self.requires_grad:
-            raise GradientError("this tensor does not depend on any that requires a gradient; make one with requires_grad=True.")
+            raise GradientError(
+                "this tensor does not depend on any that requires a gradient; make one with requires_grad=True."
+            )
         if grad is None:
             if self.size != 1:
                 raise ShapeError(f"backward from shape {list(self.shape)} needs a cotangent of that shape; pass grad=.")
@@ -159,7 +163,8 @@ class Tensor:
         grad = grad if isinstance(grad, Tensor) else Tensor(grad)
         if grad.shape != self.shape or grad.dtype != self.dtype:
             raise ShapeError(
-                f"the cotangent is {grad.dtype} {list(grad.shape)}, the tensor {self.dtype} {list(self.shape)}; make them equal."
+                f"the cotangent is {grad.dtype} {list(grad.shape)}, the tensor {self.dtype} "
+                f"{list(self.shape)}; make them equal."
             )
         return grad
 
@@ -182,23 +187,42 @@ class Tensor:
 
     if TYPE_CHECKING:  # installed by tinyres.ops
         T: Tensor
-        __add__: Callable[[Any], Tensor]
-        __radd__: Callable[[Any], Tensor]
-        __sub__: Callable[[Any], Tensor]
-        __rsub__: Callable[[Any], Tensor]
-        __mul__: Callable[[Any], Tensor]
-        __rmul__: Callable[[Any], Tensor]
-        __truediv__: Callable[[Any], Tensor]
-        __rtruediv__: Callable[[Any], Tensor]
-        __pow__: Callable[[Any], Tensor]
-        __rpow__: Callable[[Any], Tensor]
-        __matmul__: Callable[[Any], Tensor]
-        __neg__: Callable[[], Tensor]
-        __getitem__: Callable[[Any], Tensor]
-        reshape: Callable[..., Tensor]
-        transpose: Callable[..., Tensor]
-        sum: Callable[..., Tensor]
-        mean: Callable[..., Tensor]
+
+        def __add__(self, other: Any) -> Tensor: ...
+
+        def __radd__(self, other: Any) -> Tensor: ...
+
+        def __sub__(self, other: Any) -> Tensor: ...
+
+        def __rsub__(self, other: Any) -> Tensor: ...
+
+        def __mul__(self, other: Any) -> Tensor: ...
+
+        def __rmul__(self, other: Any) -> Tensor: ...
+
+        def __truediv__(self, other: Any) -> Tensor: ...
+
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+
+        def __pow__(self, other: Any) -> Tensor: ...
+
+        def __rpow__(self, other: Any) -> Tensor: ...
+
+        def __matmul__(self, other: Any) -> Tensor: ...
+
+        def __rmatmul__(self, other: Any) -> Tensor: ...
+
+        def __neg__(self) -> Tensor: ...
+
+        def __getitem__(self, index: Any) -> Tensor: ...
+
+        def reshape(self, *sizes: Any) -> Tensor: ...
+
+        def transpose(self, *axes: Any) -> Tensor: ...
+
+        def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
+
+        def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
 
 
 def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:

@@ -1,5 +1,5 @@
-"""The one place between an op and its kernel: it checks shapes and types, makes arrays contiguous, allocates the results
-and calls. A kernel may therefore assume contiguous inputs of the right shapes and an `out` to write to.
+"""The one place between an op and its kernel: it checks shapes and types, makes arrays contiguous, allocates the
+results and calls. A kernel may therefore assume contiguous inputs of the right shapes and an `out` to write to.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def launch(op: str, *arrays: Array, out: Array | tuple[Array, ...] | None = None
     for position, array in enumerate(arrays[1:], 1):
         if (other := device_of(array)) != device:
             raise DeviceError(
-                f"{op}: array 0 is on {device} and array {position} on {other}; move one of them, nothing is copied silently."
+                f"{op}: array 0 is on {device} and array {position} on {other}; move one of them, "
+                "nothing is copied silently."
             )
     specs = RULES[op](*arrays, **params)
     chosen = registry.resolve(op, specs[0][1].name, device)

@@ -1,8 +1,8 @@
 """The table (op, kernel name) -> kernel, and the choice among its entries.
 
-A kernel's name is its backend (`numpy`) or backend.variant (`numba.winograd`). Each backend that comes with tinyres is a
-module that lists its ops in a static map `MODULES`, op -> module, so that nothing is imported before it is asked for.
-`@kernel(op, name)` is the door for everybody else. Which kernel runs is decided in this order:
+A kernel's name is its backend (`numpy`) or backend.variant (`numba.winograd`). Each backend that comes with tinyres
+is a module that lists its ops in a static map `MODULES`, op -> module, so that nothing is imported before it is asked
+for. `@kernel(op, name)` is the door for everybody else. Which kernel runs is decided in this order:
 
 1. `with use(conv2d="mine"):`, the innermost first
 2. the environment, `TINYRES_KERNELS=conv2d=mine,relu=naive`

@@ -62,5 +62,9 @@ def create(
     if shortcut == "default":
         shortcut = "none" if family == "plain" else "A"
     return CifarNet(
-        depth, shortcut=shortcut, num_classes=10 if num_classes is None else num_classes, in_channels=in_channels, seed=seed
+        depth,
+        shortcut=shortcut,
+        num_classes=10 if num_classes is None else num_classes,
+        in_channels=in_channels,
+        seed=seed,
     ).flatten()

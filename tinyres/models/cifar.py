@@ -6,8 +6,8 @@
     n blocks, 64 filters, the first with stride 2          8x8
     global average pool, fully connected layer
 
-Parameters with option A, 3 input channels and 10 classes: 269,722 (20 layers), 464,154 (32), 658,586 (44), 853,018 (56),
-1,727,962 (110), 19,421,274 (1202). Option B adds 2,752.
+Parameters with option A, 3 input channels and 10 classes: 269,722 (20 layers), 464,154 (32), 658,586 (44), 853,018
+(56), 1,727,962 (110), 19,421,274 (1202). Option B adds 2,752.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ class CifarNet(Module):
         n, remainder = divmod(depth - 2, 6)
         if remainder or n < 1:
             below = 6 * max(1, n) + 2
-            raise ConfigError(f"a CIFAR net has 6n + 2 layers and {depth} is not such a number; nearest: {below}, {below + 6}.")
+            raise ConfigError(
+                f"a CIFAR net has 6n + 2 layers and {depth} is not such a number; nearest: {below}, {below + 6}."
+            )
         if shortcut not in SHORTCUTS:
             raise ConfigError(f"there is no shortcut {shortcut!r}; known: {', '.join(SHORTCUTS)}.")
         rng = np.random.default_rng(seed)
@@ -68,7 +70,7 @@ class CifarNet(Module):
             setattr(self, f"layer{stage}", Sequential(*blocks))
         self.fc = Linear(before, num_classes, rng=rng)
 
-    def forward(self, x: Any) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Any) -> Tensor:
         """[N, H, W, C] -> [N, K]."""
         x = self.bn1(self.conv1(x), relu=True)
         for stage in range(1, len(WIDTHS) + 1):

@@ -30,7 +30,7 @@ class PadShortcut(Module):
     def __init__(self, channels: int, *, stride: int) -> None:
         self.channels, self.stride = channels, stride
 
-    def forward(self, x: Any) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Any) -> Tensor:
         """[N, H, W, C] -> [N, I, J, channels]."""
         return ops.pad_shortcut(x, self.channels, self.stride)
 
@@ -64,7 +64,7 @@ class BasicBlock(Module):
         elif shortcut == "A" and changes:
             self.downsample = PadShortcut(out_channels, stride=stride)
 
-    def forward(self, x: Any) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Any) -> Tensor:
         """[N, H, W, C] -> [N, I, J, F]."""
         x = as_input(x)
         branch = self.conv2(self.bn1(self.conv1(x), relu=True))

@@ -40,7 +40,9 @@ class Flat:
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         dtypes = {p.dtype for p in parameters}
         if len(dtypes) > 1:
-            raise DtypeError(f"parameters of {' and '.join(sorted(map(str, dtypes)))} cannot share a buffer; use astype.")
+            raise DtypeError(
+                f"parameters of {' and '.join(sorted(map(str, dtypes)))} cannot share a buffer; use astype."
+            )
         xp = array_module(parameters[0].data)
         total = sum(p.size for p in parameters)
         self.data, self.grad = (xp.zeros(total, parameters[0].dtype) for _ in range(2))

@@ -51,7 +51,7 @@ class Conv2d(Module):
             self.bias = Parameter(np.zeros(out_channels, DEFAULT_DTYPE))
         self.stride, self.padding, self.groups = stride, padding, groups
 
-    def forward(self, x: Any) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Any) -> Tensor:
         """[N, H, W, C] -> [N, I, J, F]."""
         y = ops.conv2d(x, self.weight, stride=self.stride, padding=self.padding, groups=self.groups)
         return ops.add(y, self.bias) if "bias" in vars(self) else y
@@ -76,10 +76,10 @@ class BatchNorm2d(Module):
         self.running_var = np.ones(channels, DEFAULT_DTYPE)
         self.momentum, self.eps = momentum, eps
 
-    def forward(self, x: Any, *, relu: bool = False, shortcut: Any = None) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Any, *, relu: bool = False, shortcut: Any = None) -> Tensor:
         """Normalise x; with `relu` rectify it, with `shortcut` add that before: fused where kernels allow."""
         averages = self.running_mean, self.running_var
-        settings = {"training": self.training, "momentum": self.momentum, "eps": self.eps}
+        settings: dict[str, Any] = {"training": self.training, "momentum": self.momentum, "eps": self.eps}
         if not relu:
             y = ops.batch_norm(x, self.weight, self.bias, *averages, **settings)
             return y if shortcut is None else ops.add(y, shortcut)
@@ -102,7 +102,7 @@ class Linear(Module):
         self.weight = Parameter(he_normal(_generator(rng), (in_features, out_features)))
         self.bias = Parameter(np.zeros(out_features, DEFAULT_DTYPE))
 
-    def forward(self, x: Any) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Any) -> Tensor:
         """[N, C] -> [N, F]."""
         return ops.linear(x, self.weight, self.bias)
 
@@ -110,7 +110,7 @@ class Linear(Module):
 class ReLU(Module):
     """max(x, 0)."""
 
-    def forward(self, x: Any) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Any) -> Tensor:
         """Any shape."""
         return ops.relu(x)
 
@@ -121,7 +121,7 @@ class MaxPool2d(Module):
     def __init__(self, kernel_size: int, *, stride: int | None = None, padding: int = 0) -> None:
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
-    def forward(self, x: Any) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Any) -> Tensor:
         """[N, H, W, C] -> [N, I, J, C]."""
         return ops.max_pool2d(x, self.kernel_size, self.stride, self.padding)
 
@@ -129,7 +129,7 @@ class MaxPool2d(Module):
 class GlobalAvgPool(Module):
     """Mean over the pixels."""
 
-    def forward(self, x: Any) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Any) -> Tensor:
         """[N, H, W, C] -> [N, C]."""
         return ops.global_avg_pool(x)
 
@@ -137,7 +137,7 @@ class GlobalAvgPool(Module):
 class Flatten(Module):
     """One row an image."""
 
-    def forward(self, x: Any) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Any) -> Tensor:
         """[N, ...] -> [N, product of the rest]."""
         x = as_input(x)
         return ops.reshape(x, (x.shape[0], -1))
@@ -151,7 +151,7 @@ class Dropout(Module):
     def __init__(self, p: float = 0.5, *, seed: int = 0) -> None:
         self.p, self.seed, self.step = p, seed, np.zeros((), np.int64)
 
-    def forward(self, x: Any) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Any) -> Tensor:
         """Any shape."""
         y = ops.dropout(x, self.p, training=self.training, seed=self.seed, step=int(self.step))
         if self.training:
@@ -172,7 +172,7 @@ class Sequential(Module):
     def __getitem__(self, position: int) -> Module:
         return [module for _, module in self.children()][position]
 
-    def forward(self, x: Any) -> Any:  # type: ignore[override]
+    def forward(self, x: Any) -> Any:
         """Each module's output is the next one's input."""
         for _, module in self.children():
             x = module(x)

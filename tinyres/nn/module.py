@@ -12,6 +12,8 @@ from tinyres.kernels.launch import Array
 from tinyres.nn.flat import Flat, Parameter
 from tinyres.tensor import Tensor
 
+__all__ = ["ForwardHook", "Module", "Parameter", "as_input"]
+
 ForwardHook = Callable[["Module", tuple[Any, ...], Any], None]
 
 
@@ -62,7 +64,7 @@ class Module:
         return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module (named `""`) and all inside, parents first."""
+        """The module itself (named `""`) and all inside, parents first."""
         yield prefix, self
         for name, child in self.children():
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
@@ -134,7 +136,9 @@ class Module:
             if missing:
                 said.append(f"{len(missing)} tensors are missing, the first is {missing[0]!r}")
             if unexpected:
-                said.append(f"{len(unexpected)} are unknown to it, the first is {unexpected[0]!r}{nearest(unexpected[0], own)}")
+                said.append(
+                    f"{len(unexpected)} are unknown to it, the first is {unexpected[0]!r}{nearest(unexpected[0], own)}"
+                )
             raise CheckpointError(f"the state does not fit this {type(self).__name__}: {'; '.join(said)}.")
         for name, array in own.items():
             if np.shape(state[name]) != array.shape:

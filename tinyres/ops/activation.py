@@ -1,17 +1,17 @@
 """Activations.
 
-    relu(x) = max(x, 0)              derivative 1 where the output is positive, 0 elsewhere, at 0 too
-    tanh, sigmoid                    1 - y^2,   y (1 - y)
-    softmax(x)_i = e^x_i / sum_j e^x_j          dx = y (dy - sum_j dy_j y_j)
-    dropout(x) = x m / (1 - p)       m a mask of zeros and ones; its derivative is the same dropout
+relu(x) = max(x, 0)              derivative 1 where the output is positive, 0 elsewhere, at 0 too
+tanh, sigmoid                    1 - y^2,   y (1 - y)
+softmax(x)_i = e^x_i / sum_j e^x_j          dx = y (dy - sum_j dy_j y_j)
+dropout(x) = x m / (1 - p)       m a mask of zeros and ones; its derivative is the same dropout
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from tinyres.autograd import Function, apply
 from tinyres.errors import ConfigError
+from tinyres.function import Function, apply
 from tinyres.kernels.launch import Array
 from tinyres.ops.elementwise import mul, sub
 from tinyres.ops.reduce import sum, sum_to
@@ -24,7 +24,7 @@ class Relu(Function):
     def forward(self, x: Array) -> Array:
         return self.kernel(x)
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         return relu_gradient(dy, self.y)
 
 
@@ -36,7 +36,7 @@ class ReluGradient(Function):
     def forward(self, dy: Array, y_forward: Array) -> Array:
         return self.kernel(dy, y_forward)
 
-    def backward(self, ddx: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(self, ddx: Tensor) -> tuple[Tensor, None]:
         return relu_gradient(ddx, self.y_forward), None
 
 
@@ -46,7 +46,7 @@ class AddRelu(Function):
     def forward(self, a: Array, b: Array) -> Array:
         return self.kernel(a, b)
 
-    def backward(self, dy: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> tuple[Tensor, Tensor]:
         both = relu_gradient(dy, self.y)
         return sum_to(both, self.shapes[0]), sum_to(both, self.shapes[1])
 
@@ -57,7 +57,7 @@ class Tanh(Function):
     def forward(self, x: Array) -> Array:
         return self.kernel(x)
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         return mul(dy, sub(1.0, mul(self.y, self.y)))
 
 
@@ -67,7 +67,7 @@ class Sigmoid(Function):
     def forward(self, x: Array) -> Array:
         return self.kernel(x)
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         return mul(dy, mul(self.y, sub(1.0, self.y)))
 
 
@@ -80,7 +80,7 @@ class Softmax(Function):
     def forward(self, x: Array) -> Array:
         return self.kernel(x, axis=self.axis)
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         weighted = mul(dy, self.y)
         return sub(weighted, mul(self.y, sum(weighted, self.axis, keepdims=True)))
 
@@ -94,7 +94,7 @@ class Dropout(Function):
     def forward(self, x: Array) -> Array:
         return self.kernel(x, **self.mask)
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         return apply(Dropout(**self.mask), dy)
 
 
@@ -104,7 +104,7 @@ def relu(x: Any) -> Tensor:
 
 
 def relu_gradient(dy: Any, y: Any) -> Tensor:
-    """dy where the ReLU's output y was positive, 0 elsewhere."""
+    """Dy where the ReLU's output y was positive, 0 elsewhere."""
     return apply(ReluGradient(), dy, y)
 
 

@@ -22,8 +22,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinyres.autograd import Function, apply
 from tinyres.errors import GradientError
+from tinyres.function import Function, apply, apply_all
 from tinyres.kernels.launch import Array, launch
 from tinyres.kernels.registry import fuses
 from tinyres.ops.activation import add_relu, relu
@@ -42,9 +42,8 @@ class BatchNorm(Function):
         y, self.mean, self.variance = self.kernel(x, gamma, beta, eps=self.eps)
         return y
 
-    def backward(self, dy: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
-        gradients: tuple[Tensor, ...] = apply(BatchNormGradient(self.eps, self.mean, self.variance), dy, self.x, self.gamma)
-        return gradients
+    def backward(self, dy: Tensor) -> tuple[Tensor, ...]:
+        return apply_all(BatchNormGradient(self.eps, self.mean, self.variance), dy, self.x, self.gamma)
 
 
 class BatchNormGradient(Function):
@@ -57,9 +56,7 @@ class BatchNormGradient(Function):
         gradients: tuple[Array, ...] = self.kernel(dy, x, gamma, self.mean, self.variance, eps=self.eps)
         return gradients
 
-    def backward(  # type: ignore[override]
-        self, a: Tensor | None, b: Tensor | None, c: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(self, a: Tensor | None, b: Tensor | None, c: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         dy, x, gamma = self.dy, self.x, self.gamma
         axes = tuple(range(x.ndim - 1))
         nothing = mul(gamma, 0.0)
@@ -95,7 +92,7 @@ class BatchNormEval(Function):
     def forward(self, x: Array, gamma: Array, beta: Array) -> Array:
         return self.kernel(x, gamma, beta, self.mean, self.variance, eps=self.eps)
 
-    def backward(self, dy: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         axes = tuple(range(dy.ndim - 1))
         s = power(add(Tensor(self.variance), self.eps), -0.5)
         xhat = mul(sub(self.x, Tensor(self.mean)), s)
@@ -114,10 +111,9 @@ class BnRelu(Function):
         y, self.mean, self.variance = self.kernel(x, gamma, beta, *shortcut, eps=self.eps)
         return y
 
-    def backward(self, dy: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> tuple[Tensor, ...]:
         function = _FusedGradient(self.op + "_gradient", self.eps, self.mean, self.variance)
-        gradients: tuple[Tensor, ...] = apply(function, dy, self.y, self.x, self.gamma)
-        return gradients
+        return apply_all(function, dy, self.y, self.x, self.gamma)
 
 
 class BnAddRelu(BnRelu):
@@ -134,7 +130,9 @@ class _FusedGradient(Function):
 
     def backward(self, *cotangents: Tensor) -> tuple[Tensor, ...]:
         fused = self.op.removesuffix("_gradient")
-        raise GradientError(f'{fused} has no second derivative; compute inside `with tinyres.use({fused}="composed"):`.')
+        raise GradientError(
+            f'{fused} has no second derivative; compute inside `with tinyres.use({fused}="composed"):`.'
+        )
 
 
 def batch_norm(
@@ -177,13 +175,12 @@ def batch_norm(
     """
     if training:
         function = BatchNorm(eps)
-        y: Tensor = apply(function, x, gamma, beta)
+        y = apply(function, x, gamma, beta)
         _update_running(running_mean, running_var, function, y, momentum)
         return y
     if running_mean is None or running_var is None:
         raise GradientError("batch_norm: evaluation needs running averages; pass them, or training=True.")
-    evaluated: Tensor = apply(BatchNormEval(eps, running_mean, running_var), x, gamma, beta)
-    return evaluated
+    return apply(BatchNormEval(eps, running_mean, running_var), x, gamma, beta)
 
 
 def bn_relu(x: Any, gamma: Any, beta: Any, running_mean: Array, running_var: Array, **settings: Any) -> Tensor:
@@ -222,7 +219,7 @@ def _fused(
     eps: float = 1e-5,
 ) -> Tensor:
     function = kind(eps)
-    y: Tensor = apply(function, *inputs)
+    y = apply(function, *inputs)
     _update_running(running_mean, running_var, function, y, momentum)
     return y
 

@@ -2,8 +2,8 @@
 
     y[n, i, j, f] = sum over r, s, c of  x[n, i*stride + r - top, j*stride + s - left, c] * w[r, s, c, f]
 
-It is linear in x and in w, and so are its two gradients. Each derivative of the three operations below is one of the other
-two, hence gradients of every order come from three kernels.
+It is linear in x and in w, and so are its two gradients. Each derivative of the three operations below is one of the
+other two, hence gradients of every order come from three kernels.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tinyres.autograd import Function, apply
 from tinyres.errors import ShapeError
+from tinyres.function import Function, apply
 from tinyres.kernels.launch import Array
 from tinyres.tensor import Tensor, as_tensor
 
@@ -32,7 +32,7 @@ class Conv2d(_Convolution):
     def forward(self, x: Array, w: Array) -> Array:  # [N,H,W,C], [R,S,C,F] -> [N,I,J,F]
         return self.kernel(x, w, **self.geometry)
 
-    def backward(self, dy: Tensor) -> Pair:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Pair:
         return (
             conv2d_input(dy, self.w, self.x.shape, **self.geometry) if self.needs[0] else None,
             conv2d_weight(self.x, dy, self.w.shape, **self.geometry) if self.needs[1] else None,
@@ -45,7 +45,7 @@ class Conv2dInput(_Convolution):
     def forward(self, dy: Array, w: Array) -> Array:  # [N,I,J,F], [R,S,C,F] -> [N,H,W,C]
         return self.kernel(dy, w, **self.geometry)
 
-    def backward(self, ddx: Tensor) -> Pair:  # type: ignore[override]
+    def backward(self, ddx: Tensor) -> Pair:
         geometry = {k: v for k, v in self.geometry.items() if k != "shape"}
         return (
             conv2d(ddx, self.w, **geometry) if self.needs[0] else None,
@@ -59,7 +59,7 @@ class Conv2dWeight(_Convolution):
     def forward(self, x: Array, dy: Array) -> Array:  # [N,H,W,C], [N,I,J,F] -> [R,S,C,F]
         return self.kernel(x, dy, **self.geometry)
 
-    def backward(self, ddw: Tensor) -> Pair:  # type: ignore[override]
+    def backward(self, ddw: Tensor) -> Pair:
         geometry = {k: v for k, v in self.geometry.items() if k != "shape"}
         return (
             conv2d_input(self.dy, ddw, self.x.shape, **geometry) if self.needs[0] else None,

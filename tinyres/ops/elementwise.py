@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinyres.autograd import Function, apply
 from tinyres.errors import GradientError
+from tinyres.function import Function, apply
 from tinyres.kernels.launch import Array
 from tinyres.ops.reduce import sum_to
 from tinyres.tensor import Tensor, as_tensor
@@ -28,9 +28,11 @@ class _Binary(Function):
     def derivatives(self, dy: Tensor) -> Both:
         raise GradientError(f"{self.name} has no derivative.")
 
-    def backward(self, dy: Tensor) -> Both:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Both:
         da, db = self.derivatives(dy)
-        return sum_to(da, self.shapes[0]) if da is not None else None, sum_to(db, self.shapes[1]) if db is not None else None
+        return sum_to(da, self.shapes[0]) if da is not None else None, sum_to(
+            db, self.shapes[1]
+        ) if db is not None else None
 
 
 class Add(_Binary):
@@ -76,7 +78,7 @@ class Neg(Function):
     def forward(self, x: Array) -> Array:
         return self.kernel(x)
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         return neg(dy)
 
 
@@ -86,7 +88,7 @@ class Exp(Function):
     def forward(self, x: Array) -> Array:
         return self.kernel(x)
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         return mul(dy, self.y)
 
 
@@ -96,7 +98,7 @@ class Log(Function):
     def forward(self, x: Array) -> Array:
         return self.kernel(x)
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         return div(dy, self.x)
 
 
@@ -106,7 +108,7 @@ class Sqrt(Function):
     def forward(self, x: Array) -> Array:
         return self.kernel(x)
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         return div(mul(dy, 0.5), self.y)
 
 
@@ -117,27 +119,27 @@ def _pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
 
 
 def add(a: Any, b: Any) -> Tensor:
-    """a + b. Shapes broadcast; a bare number takes the other's type."""
+    """A + b. Shapes broadcast; a bare number takes the other's type."""
     return apply(Add(), *_pair(a, b))
 
 
 def sub(a: Any, b: Any) -> Tensor:
-    """a - b. Shapes broadcast; a bare number takes the other's type."""
+    """A - b. Shapes broadcast; a bare number takes the other's type."""
     return apply(Sub(), *_pair(a, b))
 
 
 def mul(a: Any, b: Any) -> Tensor:
-    """a * b, elementwise. Shapes broadcast; a bare number takes the other's type."""
+    """A * b, elementwise. Shapes broadcast; a bare number takes the other's type."""
     return apply(Mul(), *_pair(a, b))
 
 
 def div(a: Any, b: Any) -> Tensor:
-    """a / b, elementwise. Shapes broadcast; a bare number takes the other's type."""
+    """A / b, elementwise. Shapes broadcast; a bare number takes the other's type."""
     return apply(Div(), *_pair(a, b))
 
 
 def power(a: Any, b: Any) -> Tensor:
-    """a to the power b, elementwise; the gradient with respect to b wants a > 0."""
+    """A to the power b, elementwise; the gradient with respect to b wants a > 0."""
     return apply(Power(), *_pair(a, b))
 
 
@@ -147,7 +149,7 @@ def neg(x: Any) -> Tensor:
 
 
 def exp(x: Any) -> Tensor:
-    """e to the power x, elementwise."""
+    """E to the power x, elementwise."""
     return apply(Exp(), x)
 
 

@@ -1,13 +1,13 @@
 """Matrix products, and the fully connected layer  y = x w + b.
 
-    d(ab):  da = dy b^T,  db = a^T dy
+d(ab):  da = dy b^T,  db = a^T dy
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from tinyres.autograd import Function, apply
+from tinyres.function import Function, apply
 from tinyres.kernels.launch import Array
 from tinyres.ops.reduce import sum, sum_to
 from tinyres.ops.shape import transpose
@@ -25,7 +25,7 @@ class Matmul(Function):
     def forward(self, a: Array, b: Array) -> Array:  # [...,M,K], [...,K,N] -> [...,M,N]
         return self.kernel(a, b)
 
-    def backward(self, dy: Tensor) -> tuple[Tensor | None, Tensor | None]:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
         return (
             sum_to(matmul(dy, _swapped(self.b)), self.shapes[0]) if self.needs[0] else None,
             sum_to(matmul(_swapped(self.a), dy), self.shapes[1]) if self.needs[1] else None,
@@ -38,7 +38,7 @@ class Linear(Function):
     def forward(self, x: Array, w: Array, b: Array) -> Array:  # [N,C], [C,F], [F] -> [N,F]
         return self.kernel(x, w, b)
 
-    def backward(self, dy: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         return (
             matmul(dy, _swapped(self.w)) if self.needs[0] else None,
             matmul(_swapped(self.x), dy) if self.needs[1] else None,

@@ -1,8 +1,8 @@
 """Softmax cross-entropy with integer labels, mean over the batch.
 
-    L = 1/N sum_n ( log sum_k exp(z[n,k]) - z[n, label[n]] )
-    dL/dz = (p - onehot) / N,   p = softmax(z)
-    and for its own derivative, with a cotangent v of dL/dz:   p (v - sum_k p v) / N
+L = 1/N sum_n ( log sum_k exp(z[n,k]) - z[n, label[n]] )
+dL/dz = (p - onehot) / N,   p = softmax(z)
+and for its own derivative, with a cotangent v of dL/dz:   p (v - sum_k p v) / N
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyres.autograd import Function, apply
+from tinyres.function import Function, apply
 from tinyres.kernels.launch import Array, array_module
 from tinyres.ops.activation import softmax
 from tinyres.ops.elementwise import mul, sub
@@ -29,7 +29,7 @@ class SoftmaxCrossEntropy(Function):
     def forward(self, logits: Array) -> Array:  # [N,K] -> []
         return self.kernel(logits, self.labels)
 
-    def backward(self, dloss: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dloss: Tensor) -> Tensor:
         return apply(SoftmaxCrossEntropyGradient(self.labels), dloss, self.logits)
 
 
@@ -42,7 +42,7 @@ class SoftmaxCrossEntropyGradient(Function):
     def forward(self, dloss: Array, logits: Array) -> Array:  # [], [N,K] -> [N,K]
         return self.kernel(dloss, logits, self.labels)
 
-    def backward(self, v: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def backward(self, v: Tensor) -> tuple[Tensor, Tensor]:
         p = softmax(self.logits)
         expected = sum(mul(p, v), 1, keepdims=True)  # [N,1]
         own = getitem(v, (np.arange(len(self.labels)), self.labels))  # [N]

@@ -3,15 +3,15 @@
     max_pool2d:       y[n,i,j,c] = max of x[n,.,.,c] over a window; its gradient goes to where the maximum stood
     global_avg_pool:  y[n,c] = mean over all pixels of x[n,.,.,c]
 
-With the places of the maxima held fixed max pooling is linear: reading there (`gather`) and adding there (its gradient) are
-each other's derivative. So are the average and its spreading.
+With the places of the maxima held fixed max pooling is linear: reading there (`gather`) and adding there (its
+gradient) are each other's derivative. So are the average and its spreading.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from tinyres.autograd import Function, apply
+from tinyres.function import Function, apply
 from tinyres.kernels.launch import Array
 from tinyres.ops.reduce import mean
 from tinyres.tensor import Tensor
@@ -27,7 +27,7 @@ class MaxPool2d(Function):
         y, self.place = self.kernel(x, **self.geometry)
         return y
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         return apply(MaxPool2dGradient(self.place, self.shapes[0]), dy)
 
 
@@ -40,7 +40,7 @@ class MaxPool2dGradient(Function):
     def forward(self, dy: Array) -> Array:  # [N,I,J,C] -> [N,H,W,C]
         return self.kernel(dy, self.place, shape=self.shape)
 
-    def backward(self, ddx: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, ddx: Tensor) -> Tensor:
         return apply(MaxPool2dGather(self.place), ddx)
 
 
@@ -53,7 +53,7 @@ class MaxPool2dGather(Function):
     def forward(self, x: Array) -> Array:  # [N,H,W,C] -> [N,I,J,C]
         return self.kernel(x, self.place)
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         return apply(MaxPool2dGradient(self.place, self.shapes[0]), dy)
 
 
@@ -63,7 +63,7 @@ class GlobalAvgPool(Function):
     def forward(self, x: Array) -> Array:  # [N,H,W,C] -> [N,C]
         return self.kernel(x)
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         return apply(GlobalAvgPoolGradient(self.shapes[0]), dy)
 
 
@@ -76,7 +76,7 @@ class GlobalAvgPoolGradient(Function):
     def forward(self, dy: Array) -> Array:  # [N,C] -> [N,H,W,C]
         return self.kernel(dy, shape=self.shape)
 
-    def backward(self, ddx: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, ddx: Tensor) -> Tensor:
         return mean(ddx, (1, 2))
 
 

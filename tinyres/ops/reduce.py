@@ -1,7 +1,7 @@
 """Sums, means and their transpose, broadcasting.
 
-Summing and broadcasting are each other's derivative: what was added up into one number hands its gradient to all of them,
-what was copied receives the sum of its copies' gradients.
+Summing and broadcasting are each other's derivative: what was added up into one number hands its gradient to all of
+them, what was copied receives the sum of its copies' gradients.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tinyres.autograd import Function, apply
+from tinyres.function import Function, apply
 from tinyres.kernels.launch import Array
 from tinyres.kernels.shapes import axes_of
 from tinyres.ops.shape import reshape
@@ -28,14 +28,14 @@ class Sum(Function):
         self.shape = x.shape
         return self.kernel(x, axis=self.axes, keepdims=self.keepdims)
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         return broadcast_to(_with_axes(dy, self.shape, self.axes), self.shape)
 
 
 class Mean(Sum):
     op = "mean"
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         count = 1
         for axis in self.axes:
             count *= self.shape[axis]
@@ -51,7 +51,7 @@ class BroadcastTo(Function):
     def forward(self, x: Array) -> Array:
         return self.kernel(x, shape=self.shape)
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         return sum_to(dy, self.shapes[0])
 
 

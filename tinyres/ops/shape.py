@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinyres.autograd import Function, apply
 from tinyres.errors import ShapeError
+from tinyres.function import Function, apply
 from tinyres.kernels.launch import Array
 from tinyres.kernels.shapes import axes_of
 from tinyres.tensor import Tensor, as_tensor
@@ -23,7 +23,7 @@ class Reshape(Function):
     def forward(self, x: Array) -> Array:
         return self.kernel(x, shape=self.shape)
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         return reshape(dy, self.shapes[0])
 
 
@@ -36,7 +36,7 @@ class Transpose(Function):
     def forward(self, x: Array) -> Array:
         return self.kernel(x, axes=self.axes)
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         return transpose(dy, [self.axes.index(a) for a in range(len(self.axes))])
 
 
@@ -49,7 +49,7 @@ class Getitem(Function):
     def forward(self, x: Array) -> Array:
         return self.kernel(x, index=self.index)
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         return apply(GetitemGradient(self.index, self.shapes[0]), dy)
 
 
@@ -62,7 +62,7 @@ class GetitemGradient(Function):
     def forward(self, dy: Array) -> Array:
         return self.kernel(dy, index=self.index, shape=self.shape)
 
-    def backward(self, ddx: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, ddx: Tensor) -> Tensor:
         return getitem(ddx, self.index)
 
 
@@ -75,7 +75,7 @@ class Concat(Function):
     def forward(self, *arrays: Array) -> Array:
         return self.kernel(*arrays, axis=self.axis)
 
-    def backward(self, dy: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> tuple[Tensor, ...]:
         parts, start = [], 0
         for shape in self.shapes:
             stop = start + shape[self.axis]
@@ -98,7 +98,9 @@ def reshape(x: Any, shape: Sequence[int]) -> Tensor:
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     """Exchange axes; by default in reverse order."""
     x = as_tensor(x)
-    order = tuple(range(x.ndim))[::-1] if axes is None else tuple(a % x.ndim if -x.ndim <= a < x.ndim else a for a in axes)
+    order = (
+        tuple(range(x.ndim))[::-1] if axes is None else tuple(a % x.ndim if -x.ndim <= a < x.ndim else a for a in axes)
+    )
     return apply(Transpose(order), x)
 
 

@@ -2,15 +2,16 @@
 
     y[n, i, j, c] = x[n, i*stride, j*stride, c]  for c < C,   0 for the channels beyond
 
-It has no parameters; its derivative puts the gradient back on the pixels that were taken. Linear, and so is its gradient:
-each is the other's derivative. Source: He et al. 2015, section 3.3; the zeros are appended after the channels.
+It has no parameters; its derivative puts the gradient back on the pixels that were taken. Linear, and so is its
+gradient: each is the other's derivative. Source: He et al. 2015, section 3.3; the zeros are appended after the
+channels.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from tinyres.autograd import Function, apply
+from tinyres.function import Function, apply
 from tinyres.kernels.launch import Array
 from tinyres.tensor import Tensor
 
@@ -24,7 +25,7 @@ class PadShortcut(Function):
     def forward(self, x: Array) -> Array:  # [N,H,W,C] -> [N,I,J,channels]
         return self.kernel(x, channels=self.channels, stride=self.stride)
 
-    def backward(self, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, dy: Tensor) -> Tensor:
         return apply(PadShortcutGradient(self.shapes[0], self.stride), dy)
 
 
@@ -37,7 +38,7 @@ class PadShortcutGradient(Function):
     def forward(self, dy: Array) -> Array:  # [N,I,J,channels] -> [N,H,W,C]
         return self.kernel(dy, shape=self.shape, stride=self.stride)
 
-    def backward(self, ddx: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(self, ddx: Tensor) -> Tensor:
         return pad_shortcut(ddx, self.shapes[0][3], self.stride)
 
 

@@ -19,7 +19,7 @@ def relu(x: Array, *, out: Array) -> None:
 
 @kernel("relu_gradient", "numpy", strided=True)
 def relu_gradient(dy: Array, y: Array, *, out: Array) -> None:
-    """dy where the output was positive, else 0: the derivative at 0 is taken as 0."""
+    """Dy where the output was positive, else 0: the derivative at 0 is taken as 0."""
     np.multiply(dy, y > 0, out=out)
 
 
@@ -53,6 +53,6 @@ def add_relu(a: Array, b: Array, *, out: Array) -> None:
 
 @kernel("dropout", "numpy", strided=True)
 def dropout(x: Array, *, p: float, seed: int, step: int, out: Array) -> None:
-    """x / (1 - p) where kept, else 0, so that the expectation stays."""
+    """X / (1 - p) where kept, else 0, so that the expectation stays."""
     np.multiply(x, dropout_keeps(x.shape, p, seed, step), out=out)
     out *= 1 / (1 - p)

@@ -24,8 +24,10 @@ def augment(
     padding: int,
     out: Array,
 ) -> None:
-    """y[n,i,j] = images[index[n], i', j'] * scale - mean[i', j'],  i' = i + top[n] - padding,  j' = j + left[n] - padding
-    counted from the right edge where flip[n]; 0 outside the image. top = left = padding and no flip is the plain image.
+    """y[n,i,j] = images[index[n], i', j'] * scale - mean[i', j'], and 0 outside the image.
+
+    i' = i + top[n] - padding; j' = j + left[n] - padding, counted from the right edge where flip[n]. So top = left =
+    padding and no flip is the plain image.
     """
     h, w, _ = mean.shape
     canvas = np.zeros((h + 2 * padding, w + 2 * padding, mean.shape[2]), mean.dtype)

@@ -1,7 +1,8 @@
 """Batch norm over all axes but the last, and its fusions with ReLU and the addition of a shortcut.
 
     y = gamma * xhat + beta,   xhat = (x - mean) * inv_std,   inv_std = 1 / sqrt(variance + eps),   biased variance
-    dbeta = sum dy,   dgamma = sum dy*xhat,   dx = gamma * inv_std * (dy - dbeta/M - xhat * dgamma/M),   M values a channel
+    dbeta = sum dy,   dgamma = sum dy*xhat,   dx = gamma * inv_std * (dy - dbeta/M - xhat * dgamma/M),   M values a
+    channel
 
 Each pass goes block by block through the batch, so that the temporaries stay in the cache. Sums run in the type of the
 arrays within a few images and in float64 from there on; the variance takes a second pass, from the mean, because

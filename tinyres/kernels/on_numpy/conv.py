@@ -7,9 +7,9 @@
                                 and w' the filters turned by 180 degrees, their channels exchanged
 
 The whole column matrix of a 16-channel layer at batch 128 would be 75 MB; a block of it is at most COLUMN_BYTES, is
-written once from a zero-padded copy of a few images, and is multiplied while it is still in the cache. Channels last makes
-a row of columns R runs of S*C adjacent numbers. Cost: 2*N*I*J*R*S*C*F operations for each of the three.
-Source of the method: Chellapilla, Puri, Simard, "High performance convolutional neural networks for document processing",
+written once from a zero-padded copy of a few images, and is multiplied while it is still in the cache. Channels last
+makes a row of columns R runs of S*C adjacent numbers. Cost: 2*N*I*J*R*S*C*F operations for each of the three. Source
+of the method: Chellapilla, Puri, Simard, "High performance convolutional neural networks for document processing",
 2006.
 """
 
@@ -82,8 +82,8 @@ def _columns(
 ) -> Iterator[tuple[slice, Any, Array]]:
     """Blocks of im2col: (the images, group -> its slice of an axis, columns [images*I*J, R*S*C/groups]).
 
-    Input pixel (h, w) stands at (h*spread + offset[0], w*spread + offset[1]) of a zero canvas, over which the window moves
-    by `stride`; `spread` > 1 is the zero insertion of the input gradient.
+    Input pixel (h, w) stands at (h*spread + offset[0], w*spread + offset[1]) of a zero canvas, over which the window
+    moves by `stride`; `spread` > 1 is the zero insertion of the input gradient.
     """
     (r, s), (i, j), (n, h, w, c) = window[:2], positions, x.shape
     canvas_size = (i - 1) * stride + r, (j - 1) * stride + s

@@ -63,6 +63,6 @@ def matmul(a: Array, b: Array, *, out: Array) -> None:
 
 @kernel("linear", "numpy")
 def linear(x: Array, w: Array, b: Array, *, out: Array) -> None:
-    """y = x w + b: [N,C], [C,F], [F] -> [N,F]."""
+    """Y = x w + b: [N,C], [C,F], [F] -> [N,F]."""
     np.matmul(x, w, out=out)
     out += b

@@ -13,7 +13,7 @@ Array = Any
 
 @kernel("softmax_cross_entropy", "numpy")
 def softmax_cross_entropy(logits: Array, labels: Array, *, out: Array) -> None:
-    """mean over n of log(sum_k exp(z[n,k])) - z[n, label[n]],  z = logits less their row's maximum."""
+    """Mean over n of log(sum_k exp(z[n,k])) - z[n, label[n]],  z = logits less their row's maximum."""
     z = logits - logits.max(1, keepdims=True)
     own = z[np.arange(len(labels)), labels]
     np.mean(np.log(np.exp(z).sum(1)) - own, out=out)
@@ -21,7 +21,7 @@ def softmax_cross_entropy(logits: Array, labels: Array, *, out: Array) -> None:
 
 @kernel("softmax_cross_entropy_gradient", "numpy")
 def softmax_cross_entropy_gradient(dloss: Array, logits: Array, labels: Array, *, out: Array) -> None:
-    """dloss * (softmax - one-hot) / N."""
+    """Dloss * (softmax - one-hot) / N."""
     np.subtract(logits, logits.max(1, keepdims=True), out=out)
     np.exp(out, out=out)
     out /= out.sum(1, keepdims=True)

@@ -24,7 +24,7 @@ def sgd(
     nesterov: bool,
     out: tuple[Array, Array],
 ) -> None:
-    """g' = g + weight_decay*w;  v' = momentum*v + g';  w' = w - lr*v', or w - lr*(g' + momentum*v') after Nesterov.
+    """G' = g + weight_decay*w;  v' = momentum*v + g';  w' = w - lr*v', or w - lr*(g' + momentum*v') after Nesterov.
 
     `out` may be (w, v) themselves: each value is read before it is written.
     """

@@ -1,0 +1,67 @@
+"""Batch norm of the oracle, over all axes but the last, and its fusions as compositions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinyres.kernels.naive import oracle
+from tinyres.kernels.naive.elementwise import add_relu, relu, relu_gradient
+
+Array = Any
+
+
+def _normalised(x: Array, mean: Array, variance: Array, eps: float) -> Array:
+    return (x - mean) / np.sqrt(variance + eps)
+
+
+@oracle
+def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float) -> Array:
+    axes = tuple(range(x.ndim - 1))
+    mean, variance = x.mean(axes), x.var(axes)
+    return gamma * _normalised(x, mean, variance, eps) + beta, mean, variance
+
+
+@oracle
+def batch_norm_gradient(dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, eps: float) -> Array:
+    axes = tuple(range(x.ndim - 1))
+    xhat = _normalised(x, mean, variance, eps)
+    dxhat = dy * gamma
+    dx = (dxhat - dxhat.mean(axes) - xhat * (dxhat * xhat).mean(axes)) / np.sqrt(variance + eps)
+    return dx, (dy * xhat).sum(axes), dy.sum(axes)
+
+
+@oracle
+def batch_norm_eval(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, eps: float) -> Array:
+    return gamma * _normalised(x, mean, variance, eps) + beta
+
+
+@oracle
+def running_average(running: Array, batch: Array, *, momentum: float, scale: float) -> Array:
+    return (1 - momentum) * running + momentum * scale * batch
+
+
+@oracle
+def bn_relu(x: Array, gamma: Array, beta: Array, *, eps: float) -> Array:
+    y, mean, variance = batch_norm(x, gamma, beta, eps=eps)
+    return relu(y), mean, variance
+
+
+@oracle
+def bn_relu_gradient(dy: Array, y: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, eps: float) -> Array:
+    return batch_norm_gradient(relu_gradient(dy, y), x, gamma, mean, variance, eps=eps)
+
+
+@oracle
+def bn_add_relu(x: Array, gamma: Array, beta: Array, shortcut: Array, *, eps: float) -> Array:
+    y, mean, variance = batch_norm(x, gamma, beta, eps=eps)
+    return add_relu(y, shortcut), mean, variance
+
+
+@oracle
+def bn_add_relu_gradient(
+    dy: Array, y: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, eps: float
+) -> Array:
+    dsum = relu_gradient(dy, y)
+    return *batch_norm_gradient(dsum, x, gamma, mean, variance, eps=eps), dsum

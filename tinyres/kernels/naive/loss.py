@@ -1,0 +1,45 @@
+"""Loss, update and input of the oracle."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinyres.kernels.naive import oracle
+from tinyres.kernels.naive.elementwise import softmax
+
+Array = Any
+
+
+@oracle
+def softmax_cross_entropy(logits: Array, labels: Array) -> Array:
+    p = softmax(logits, axis=1)
+    return np.mean([-math.log(p[n, k]) for n, k in enumerate(labels)])
+
+
+@oracle
+def softmax_cross_entropy_gradient(dloss: Array, logits: Array, labels: Array) -> Array:
+    return dloss * (softmax(logits, axis=1) - np.eye(logits.shape[1])[labels]) / len(labels)
+
+
+@oracle
+def sgd(
+    w: Array, v: Array, g: Array, *, lr: float, momentum: float, weight_decay: float, nesterov: bool
+) -> tuple[Array, Array]:
+    g = g + weight_decay * w
+    v = momentum * v + g
+    return w - lr * (g + momentum * v if nesterov else v), v
+
+
+@oracle
+def augment(
+    images: Array, index: Array, mean: Array, top: Array, left: Array, flip: Array, *, scale: float, padding: int
+) -> Array:
+    y = []
+    for i, t, s, mirrored in zip(index, top, left, flip, strict=True):
+        image = np.pad(images[i] * scale - mean, ((padding, padding), (padding, padding), (0, 0)))
+        crop = image[t : t + mean.shape[0], s : s + mean.shape[1]]
+        y.append(crop[:, ::-1] if mirrored else crop)
+    return np.array(y).reshape(len(index), *mean.shape)
