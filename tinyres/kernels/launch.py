@@ -67,9 +67,9 @@ def launch(op: str, *arrays: Array, out: Array | tuple[Array, ...] | None = None
             )
     specs = RULES[op](*arrays, **params)
     chosen = registry.resolve(op, specs[0][1].name, device)
-    if op in VIEWS:
-        return chosen.function(*arrays, **params)
     xp = array_module(arrays[0])
+    if op in VIEWS:
+        return xp.asarray(chosen.function(*arrays, **params), specs[0][1])
     if not chosen.strided:
         arrays = tuple(xp.ascontiguousarray(a) if a.ndim else a for a in arrays)
     if out is None:

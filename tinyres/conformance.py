@@ -1,0 +1,186 @@
+"""Does a kernel keep its op's contract, and is the gradient of an op right? Asked by the tests, the selftest and the
+labs.
+
+`check_kernel` runs a kernel on every sample of the contract, contiguous and not, and compares with the float64 oracle;
+`check_gradient` compares the derivatives of an op with finite differences, while the kernels of a backend are in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tinyres import ops
+from tinyres.errors import KernelError
+from tinyres.gradcheck import gradcheck
+from tinyres.kernels import registry
+from tinyres.kernels.contracts import CONTRACTS, Case
+from tinyres.kernels.launch import launch
+from tinyres.tensor import Tensor
+
+Array = Any
+SEED = 20151210  # the day the paper appeared
+
+
+class NonconformingError(KernelError):
+    """A kernel whose results are not those of its op."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How far a kernel was from the oracle, and how far it might have been."""
+
+    error: float  # largest error, relative to the scale of the result
+    allowed: float  # at the sample where error / allowed was largest
+    cases: int
+
+
+def check_kernel(op: str, name: str, dtype: str = "float32", *, seed: int = SEED) -> Verdict:
+    """Hold one kernel against the oracle on every sample of its contract.
+
+    Parameters
+    ----------
+    op, name : str
+        The kernel.
+    dtype : {"float32", "float64"}
+    seed : int
+        Of the samples.
+
+    Returns
+    -------
+    Verdict
+
+    Raises
+    ------
+    NonconformingError
+        A wrong value (case, place, got and expected), changed inputs, or results that differ from run to run.
+    KernelError
+        No such kernel, or it cannot run here.
+    """
+    contract = CONTRACTS[op]
+    worst = Verdict(0.0, contract.tolerance(Case("", ()), dtype), 0)
+    cases = list(contract.cases(np.random.default_rng(seed)))
+    for case in cases:
+        for layout in (_contiguous, _strided):
+            arrays = tuple(layout(a.astype(dtype) if a.dtype.kind == "f" else a) for a in case.arrays)
+            allowed = contract.tolerance(case, dtype)
+            error = _compare(op, name, case, arrays, allowed, layout is _strided)
+            if error / allowed > worst.error / worst.allowed:
+                worst = Verdict(error, allowed, 0)
+    return Verdict(worst.error, worst.allowed, len(cases))
+
+
+def _contiguous(array: Array) -> Array:
+    return np.ascontiguousarray(array) if array.ndim else array
+
+
+def _strided(array: Array) -> Array:
+    """The same values with a gap after each."""
+    return np.repeat(array, 2, axis=-1)[..., ::2] if array.ndim else array
+
+
+def _compare(op: str, name: str, case: Case, arrays: tuple[Array, ...], allowed: float, strided: bool) -> float:
+    where = f"kernel {name!r} of {op}, case {case.name}, {arrays[0].dtype}{', non-contiguous' if strided else ''}"
+    before = [a.copy() for a in arrays]
+    with registry.use(**{op: name}):
+        got, again = (_as_tuple(launch(op, *arrays, **case.params)) for _ in range(2))
+    if any(not np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(arrays, before, strict=True)):
+        raise NonconformingError(f"{where}: it changed its inputs.")
+    if any(not np.array_equal(a, b, equal_nan=True) for a, b in zip(got, again, strict=True)):
+        raise NonconformingError(f"{where}: two runs on the same inputs differ.")
+    wanted = _as_tuple(registry.find(op, "naive").function(*arrays, **case.params))
+    worst = 0.0
+    for number, (result, right) in enumerate(zip(got, wanted, strict=True)):
+        if result.shape != np.shape(right) or result.dtype.kind != np.asarray(right).dtype.kind:
+            raise NonconformingError(
+                f"{where}: result {number} is {result.dtype} {list(result.shape)}, expected shape "
+                f"{list(np.shape(right))}."
+            )
+        scale = max(1.0, float(np.max(np.abs(right), initial=0)))
+        errors = np.abs(np.asarray(result, np.float64) - right) / scale
+        error = float(np.max(errors, initial=0))
+        if not error <= allowed:
+            place = np.unravel_index(int(np.argmax(np.where(np.isnan(errors), np.inf, errors))), np.shape(right))
+            raise NonconformingError(
+                f"{where}: result {number} at {[int(i) for i in place]} is {np.asarray(result)[place]:.9g}, "
+                f"expected {np.asarray(right)[place]:.9g} (relative error {error:.1e}, {allowed:.1e} allowed)."
+            )
+        worst = max(worst, error)
+    return worst
+
+
+def _as_tuple(value: Any) -> tuple[Array, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _training(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Batch norm in training without running averages, its arguments in the order of the contract."""
+    return lambda *inputs, eps: op(*inputs, None, None, training=True, eps=eps)
+
+
+def _evaluation(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, *, eps: float) -> Tensor:
+    return ops.batch_norm(x, gamma, beta, mean.data, variance.data, training=False, eps=eps)
+
+
+def _concat(*tensors: Tensor, axis: int) -> Tensor:
+    return ops.concat(tensors, axis)
+
+
+TWICE = (
+    "add sub mul div neg power exp log sqrt matmul linear reshape transpose getitem broadcast_to sum mean relu tanh "
+    "sigmoid softmax add_relu dropout conv2d pad_shortcut max_pool2d global_avg_pool softmax_cross_entropy"
+)
+# Every op with a derivative, called with the arrays and parameters of its contract, and the orders to check.
+DIFFERENTIABLE: dict[str, tuple[Callable[..., Tensor], int]] = {
+    **{name: (getattr(ops, name), 2) for name in TWICE.split()},
+    "concat": (_concat, 2),
+    "batch_norm": (_training(ops.batch_norm), 2),
+    "batch_norm_eval": (_evaluation, 2),
+    "bn_relu": (_training(ops.bn_relu), 1),
+    "bn_add_relu": (_training(lambda x, g, b, s, *rest, **kw: ops.bn_add_relu(x, g, b, s, *rest, **kw)), 1),
+}
+CONSTANT = {"batch_norm_eval": (3, 4)}  # inputs that are never differentiated: the running averages
+
+
+def check_gradient(op: str, backend: str, *, seed: int = SEED) -> float:
+    """Check the derivatives of an op on every sample of its contract, with a backend's kernels wherever it has them.
+
+    Parameters
+    ----------
+    op : str
+        One of `DIFFERENTIABLE`; order 2 is checked where the op has second derivatives.
+    backend : str
+
+    Returns
+    -------
+    float
+        The largest relative error.
+
+    Raises
+    ------
+    GradientError
+        A wrong derivative.
+    """
+    function, order = DIFFERENTIABLE[op]
+    worst = 0.0
+    with registry.use(all=backend):
+        for case in CONTRACTS[op].cases(np.random.default_rng(seed)):
+            worst = max(worst, _gradient_error(op, partial(function, **case.params), case, order))
+    return worst
+
+
+def _gradient_error(op: str, function: Callable[..., Tensor], case: Case, order: int) -> float:
+    fixed = CONSTANT.get(op, ())
+    free = [i for i, a in enumerate(case.arrays) if a.dtype.kind == "f" and i not in fixed]
+
+    def of_free(*inputs: Tensor) -> Tensor:
+        arguments: list[Any] = [Tensor(a) if a.dtype.kind == "f" else a for a in case.arrays]
+        for position, value in zip(free, inputs, strict=True):
+            arguments[position] = value
+        return function(*arguments)
+
+    return gradcheck(of_free, [case.arrays[i] for i in free], order)
