@@ -1,6 +1,6 @@
 """tinyres: residual networks from scratch in NumPy, and why the shortcut works."""
 
-from tinyres import data, errors, interop, kernels, models, nn, ops, optim
+from tinyres import data, errors, interop, kernels, models, nn, ops, optim, train
 from tinyres.autograd import grad
 from tinyres.function import no_grad
 from tinyres.gradcheck import gradcheck
@@ -23,5 +23,6 @@ __all__ = [
     "no_grad",
     "ops",
     "optim",
+    "train",
     "use",
 ]

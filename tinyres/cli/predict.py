@@ -10,7 +10,7 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from tinyres.autograd import no_grad
+from tinyres.function import no_grad
 from tinyres.errors import CheckpointError, DataError
 from tinyres.tensor import Tensor
 from tinyres.train import checkpoint

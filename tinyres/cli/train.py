@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tinyres.errors import ConfigError
 from tinyres.train import Config, compare, fit
 from tinyres.train.comparison import is_comparison
@@ -44,7 +46,7 @@ def _summary(result: Result) -> str:
 
 
 def _compare(arguments: Config) -> int:
-    comparison = compare(arguments)
+    comparison = compare(arguments, tell=partial(print, flush=True))
     if comparison.interrupted:
         print(f"stopped; continue with\n  tinyres train --resume {comparison.folder}")
         return 130

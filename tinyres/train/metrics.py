@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinyres.autograd import no_grad
+from tinyres.function import no_grad
 from tinyres.data import Loader
 from tinyres.errors import CheckpointError
 from tinyres.nn import Module
