@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Sequence
 from typing import Any
 
-from tinyres.errors import GradientError, ShapeError
+from tinyres.errors import DtypeError, GradientError, ShapeError
 from tinyres.function import Edge, Function, edge_of, order_of, recording
 from tinyres.kernels import registry
 from tinyres.kernels.launch import launch
@@ -46,7 +46,8 @@ def grad(
     single = isinstance(inputs, Tensor)
     sources = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    given = [grad_outputs] if isinstance(outputs, Tensor) or grad_outputs is None else list(grad_outputs)
+    one = isinstance(outputs, Tensor) or grad_outputs is None or hasattr(grad_outputs, "shape")
+    given = [grad_outputs] if one else list(grad_outputs)
     if len(given) == 1 < len(roots) and given[0] is None:
         given = [None] * len(roots)
     if len(given) != len(roots):
@@ -125,6 +126,8 @@ def _ancestors_of(roots: Sequence[Tensor], wanted: set[tuple[int, int]]) -> set[
     useful = set(orders)
     for order in sorted(nodes):  # inputs were made before what uses them
         edges = nodes[order].edges
+        if not edges and order > min(orders):  # it may have led there, before a pass freed it
+            raise nodes[order].used_up()
         if any(order_of(edge) in useful for edge in edges if edge is not None):
             useful.add(order)
     return useful
@@ -134,7 +137,7 @@ def _step_back(
     node: Function, gradients: list[Tensor | None], useful: set[int] | None, create_graph: bool
 ) -> list[tuple[Edge, Tensor]]:
     """One node: its cotangents to those of its inputs, checked."""
-    if not node.edges:
+    if useful is None and not node.edges:
         raise node.used_up()
     node.needs = tuple(edge is not None and (useful is None or order_of(edge) in useful) for edge in node.edges)
     if not any(node.needs):
@@ -151,13 +154,19 @@ def _step_back(
     for position, (edge, gradient, needed) in enumerate(zip(node.edges, inputs, node.needs, strict=True)):
         if not needed or gradient is None or edge is None:
             continue
-        if gradient.shape != node.shapes[position]:
-            raise ShapeError(
-                f"{node.name}.backward returned a gradient of shape {list(gradient.shape)} "
-                f"for input {position} of shape {list(node.shapes[position])}."
-            )
+        like = node.shapes[position], node.dtypes[position]
+        _check_gradient(gradient, *like, f"{node.name}.backward returned for input {position}")
         sent.append((edge, gradient))
     return sent
+
+
+def _check_gradient(gradient: Any, shape: tuple[int, ...], dtype: Any, what: str) -> None:
+    if not isinstance(gradient, Tensor):
+        raise GradientError(f"{what} a {type(gradient).__name__}; a Tensor is wanted, made by ops.")
+    if gradient.shape != shape:
+        raise ShapeError(f"{what} a gradient of shape {list(gradient.shape)}; {list(shape)} is wanted.")
+    if gradient.dtype != dtype:
+        raise DtypeError(f"{what} a gradient of {gradient.dtype}; {dtype} is wanted, types are never mixed.")
 
 
 def _call_hooks(owner: Function | Tensor, gradients: list[Tensor | None]) -> None:
@@ -166,13 +175,15 @@ def _call_hooks(owner: Function | Tensor, gradients: list[Tensor | None]) -> Non
         for hook in list(listeners):
             gradient = gradients[index]
             if gradient is not None and (replacement := hook(gradient)) is not None:
+                _check_gradient(replacement, gradient.shape, gradient.dtype, "a hook returned")
                 gradients[index] = replacement
 
 
 def _accumulate(leaf: Tensor, gradient: Tensor) -> None:
     """Add to the gradient of a leaf; that of a parameter is stored in its slot of the flat buffer."""
     if leaf.slot is None:
-        leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
+        # a copy: the same array may be on its way to other leaves, or be the caller's own cotangent
+        leaf.grad = Tensor(gradient.data.copy()) if leaf.grad is None else leaf.grad + gradient
     elif leaf.grad is None:
         leaf.slot[...] = gradient.data
         leaf.grad = Tensor(leaf.slot)

@@ -64,6 +64,7 @@ class Function:
     edges: tuple[Edge | None, ...]
     needs: tuple[bool, ...]
     shapes: tuple[tuple[int, ...], ...]
+    dtypes: tuple[Any, ...]
     choices: registry.Choices
     hooks: dict[int, list[Any]]
     results: int
@@ -102,15 +103,23 @@ class Function:
         )
 
     def _record(self, inputs: tuple[Tensor, ...], outputs: tuple[Array, ...]) -> None:
+        if "edges" in vars(self):
+            raise GradientError(f"{self.name}: this Function was applied before; make a new one for each application.")
         self.order = next(creation)
         self.edges = tuple(edge_of(t) for t in inputs)
         self.needs = tuple(edge is not None for edge in self.edges)
         self.shapes = tuple(t.shape for t in inputs)
+        self.dtypes = tuple(t.dtype for t in inputs)
         self.choices = registry.in_force()
         self.hooks = {}
         self.results = len(outputs)
         kept = dict(zip(self._arguments, inputs, strict=False)) | {"y": outputs[0]}
         for name in self.keeps:
+            if name not in kept:
+                raise GradientError(
+                    f"{self.name} keeps {name!r}, which is neither an argument of its forward "
+                    f"({', '.join(self._arguments)}) nor 'y', its result."
+                )
             setattr(self, name if name != "y" else "_y", kept[name])
 
     def recall(self) -> None:

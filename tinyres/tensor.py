@@ -7,7 +7,7 @@ knows nothing of what stands above it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,7 +108,15 @@ class Tensor:
         return device_of(self.data)
 
     def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("a tensor without dimensions has no length; its value is .item().")
         return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[row] for row in range(len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __repr__(self) -> str:
         made = f", made by {self.node.name}" if self.node else ", requires_grad=True" if self.requires_grad else ""
@@ -160,7 +168,7 @@ class Tensor:
             if self.size != 1:
                 raise ShapeError(f"backward from shape {list(self.shape)} needs a cotangent of that shape; pass grad=.")
             return Tensor(array_module(self.data).ones(self.shape, self.dtype))
-        grad = grad if isinstance(grad, Tensor) else Tensor(grad)
+        grad = as_tensor(grad, like=self)
         if grad.shape != self.shape or grad.dtype != self.dtype:
             raise ShapeError(
                 f"the cotangent is {grad.dtype} {list(grad.shape)}, the tensor {self.dtype} "
