@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tinyres.errors import DeviceError, ShapeError
+from tinyres.errors import DeviceError, DtypeError, KernelError, ShapeError, nearest
 from tinyres.kernels import registry
 from tinyres.kernels.shapes import RULES, VIEWS
+from tinyres.kernels.shapes.rules import Spec
 
 Array = Any  # numpy.ndarray or cupy.ndarray: the type of the array fixes the device
 
@@ -58,6 +59,8 @@ def launch(op: str, *arrays: Array, out: Array | tuple[Array, ...] | None = None
     ShapeError, DtypeError, DeviceError, KernelError
         With op, argument and shapes, and the remedy.
     """
+    if op not in RULES:
+        raise KernelError(f"there is no op {op!r}{nearest(op, RULES)}.")
     device = device_of(arrays[0])
     for position, array in enumerate(arrays[1:], 1):
         if (other := device_of(array)) != device:
@@ -68,24 +71,40 @@ def launch(op: str, *arrays: Array, out: Array | tuple[Array, ...] | None = None
     specs = RULES[op](*arrays, **params)
     chosen = registry.resolve(op, specs[0][1].name, device)
     xp = array_module(arrays[0])
-    if op in VIEWS:
-        return xp.asarray(chosen.function(*arrays, **params), specs[0][1])
     if not chosen.strided:
         arrays = tuple(xp.ascontiguousarray(a) if a.ndim else a for a in arrays)
-    if out is None:
-        results = tuple(xp.empty(shape, dtype) for shape, dtype in specs)
-    else:
-        results = out if isinstance(out, tuple) else (out,)
-        for result, (shape, dtype) in zip(results, specs, strict=True):
-            if result.shape != shape or result.dtype != dtype:
-                raise ShapeError(
-                    f"{op}: out is {result.dtype} {list(result.shape)}, the result is {dtype} {list(shape)}."
-                )
     if chosen.writes_out:
-        chosen.function(*arrays, out=results[0] if len(results) == 1 else results, **params)
+        results = _outputs(op, out, specs, xp)
+        scratch = tuple(r if r.flags.c_contiguous else xp.empty(r.shape, r.dtype) for r in results)
+        target = scratch[0] if len(scratch) == 1 else scratch
+        returned = chosen.function(*arrays, out=target, **params)
+        if returned is not None and returned is not target:
+            raise KernelError(
+                f"kernel {chosen.name!r} of {op} takes `out` and returned something else; write to `out`."
+            )
+        for result, written in zip(results, scratch, strict=True):
+            if result is not written:
+                result[...] = written
     else:
-        _copy_into(results, chosen.function(*arrays, **params), chosen)
+        returned = chosen.function(*arrays, **params)
+        if op in VIEWS and out is None and (np.shape(returned), getattr(returned, "dtype", None)) == specs[0]:
+            return returned  # as it is, without a copy
+        results = _outputs(op, out, specs, xp)
+        _copy_into(results, returned, chosen)
     return results[0] if len(results) == 1 else results
+
+
+def _outputs(op: str, out: Array | tuple[Array, ...] | None, specs: Spec, xp: Any) -> tuple[Array, ...]:
+    """The arrays to write to: those given, if they fit, or new ones."""
+    if out is None:
+        return tuple(xp.empty(shape, dtype) for shape, dtype in specs)
+    results = out if isinstance(out, tuple) else (out,)
+    if len(results) != len(specs):
+        raise ShapeError(f"{op}: out has {len(results)} arrays and the op {len(specs)} results; give one for each.")
+    for result, (shape, dtype) in zip(results, specs, strict=True):
+        if result.shape != shape or result.dtype != dtype:
+            raise ShapeError(f"{op}: out is {result.dtype} {list(result.shape)}, the result is {dtype} {list(shape)}.")
+    return results
 
 
 def _copy_into(results: tuple[Array, ...], returned: Any, chosen: registry.Kernel) -> None:
@@ -95,10 +114,13 @@ def _copy_into(results: tuple[Array, ...], returned: Any, chosen: registry.Kerne
         raise ShapeError(
             f"kernel {chosen.name!r} of {chosen.op} returned {len(returned)} arrays, the op has {len(results)} results."
         )
-    for result, got in zip(results, returned, strict=True):
-        if np.shape(got) != result.shape:
-            raise ShapeError(
-                f"kernel {chosen.name!r} of {chosen.op} returned shape {list(np.shape(got))}, "
-                f"the result has shape {list(result.shape)}."
-            )
+    for result, value in zip(results, returned, strict=True):
+        said = f"kernel {chosen.name!r} of {chosen.op} returned"
+        got = value if type(value).__module__.partition(".")[0] == "cupy" else np.asarray(value)
+        if device_of(got) != device_of(result):
+            raise DeviceError(f"{said} an array on {device_of(got)}, the result is on {device_of(result)}.")
+        if got.dtype.kind not in ("fiub" if result.dtype.kind == "f" else "iub"):
+            raise DtypeError(f"{said} {'None' if value is None else got.dtype}, the result is {result.dtype}.")
+        if got.shape != result.shape:
+            raise ShapeError(f"{said} shape {list(got.shape)}, the result has shape {list(result.shape)}.")
         result[...] = got

@@ -34,5 +34,5 @@ def dropout_keeps(shape: tuple[int, ...], p: float, seed: int, step: int) -> NDA
     counter = np.zeros((int(np.prod(shape)), 4), np.uint32)
     counter[:, 0] = np.arange(len(counter))
     counter[:, 1], counter[:, 2] = step, STREAM
-    words = philox4x32(counter, (seed & 0xFFFFFFFF, seed >> 32))
+    words = philox4x32(counter, (seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF))
     return (words[:, 0] >= np.uint32(int(p * 2**32))).reshape(shape)

@@ -30,10 +30,11 @@ BACKENDS = {"naive": "tinyres.kernels.naive", "numpy": "tinyres.kernels.on_numpy
 DEFAULTS = {"cpu": ("numpy",), "cuda": ()}
 
 GROUPS = {"conv": ("conv2d", "conv2d_input", "conv2d_weight")}
-# A fused op's contract is the composition of these ops; choosing "composed" for it runs them instead.
+# A fused op's contract is the composition of these ops; choosing "composed" for it runs them instead. Behind each
+# stand the gradients that the composition needs: a kernel chosen for one of those takes the fusion apart as well.
 FUSED = {
-    "bn_relu": ("batch_norm", "relu"),
-    "bn_add_relu": ("batch_norm", "add_relu"),
+    "bn_relu": ("batch_norm", "relu", "batch_norm_gradient", "relu_gradient"),
+    "bn_add_relu": ("batch_norm", "add_relu", "batch_norm_gradient", "relu_gradient"),
 }
 COMPOSED = "composed"
 
@@ -149,9 +150,11 @@ def parse(text: str) -> dict[str, str]:
 
 
 def expand(choices: Mapping[str, str]) -> dict[str, str]:
-    """Check a choice and replace its groups (`conv`, `all`) by their ops."""
+    """Check a choice and replace its groups (`conv`, `all`) by their ops; an op beats its group, a group `all`."""
     expanded: dict[str, str] = {}
-    for key, name in choices.items():
+    widest_first = sorted(choices, key=lambda key: 0 if key == "all" else 1 if key in GROUPS else 2)
+    for key in widest_first:
+        name = choices[key]
         if key == "all":
             members = tuple(op for op in ops() if name in names(op))
             if not members:

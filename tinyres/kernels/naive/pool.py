@@ -31,12 +31,13 @@ def max_pool2d(x: Array, *, kernel: int, stride: int, padding: int) -> Array:
     y, place = np.empty((n, high, wide, c)), np.empty((n, high, wide, c), np.int64)
     for b, i, j, k in np.ndindex(*y.shape):
         window = [
-            (x[b, p, q, k], -((p * w + q) * c + k))  # the first of equal values wins
+            (p, q)
             for p in range(max(i * stride - padding, 0), min(i * stride - padding + kernel, h))
             for q in range(max(j * stride - padding, 0), min(j * stride - padding + kernel, w))
         ]
-        y[b, i, j, k], negative_place = max(window)
-        place[b, i, j, k] = -negative_place
+        values = np.array([x[b, p, q, k] for p, q in window])
+        p, q = window[values.argmax()]  # the first of equal values wins, and a NaN over all
+        y[b, i, j, k], place[b, i, j, k] = x[b, p, q, k], (p * w + q) * c + k
     return y, place
 
 
