@@ -10,8 +10,8 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from tinyres.function import no_grad
 from tinyres.errors import CheckpointError, DataError
+from tinyres.function import no_grad
 from tinyres.tensor import Tensor
 from tinyres.train import checkpoint
 from tinyres.train.checkpoint import Checkpoint
@@ -20,6 +20,7 @@ from tinyres.train.start import restored_model
 
 SHOWN = 5
 MODES = {1: "L", 3: "RGB"}  # channels -> Pillow's name
+GREY = ("1", "L", "I", "F")
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def read_image(path: Path, shape: tuple[int, ...], invert: bool = False) -> tupl
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         done.append("transparency laid on white")
     if image.mode != MODES[channels]:
-        if channels == 1 or image.mode in ("1", "L", "I", "F"):
+        if (image.mode in GREY) != (channels == 1):
             done.append("colour made grey" if channels == 1 else "grey made colour")
         image = image.convert(MODES[channels])
     if image.size != (width, height):

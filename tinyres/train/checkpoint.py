@@ -82,7 +82,7 @@ def write(folder: Path, meta: Meta, tensors: Tensors) -> Path:
     from safetensors.numpy import save
 
     path = folder / name_of(meta.step)
-    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    tensors = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     text = json.dumps(dataclasses.asdict(meta), allow_nan=False)
     try:
         write_atomically(path, save(tensors, {"tinyres": text, "sha256": _digest(text, tensors)}))

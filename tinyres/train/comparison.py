@@ -83,6 +83,7 @@ def compare(config: Config, dataset: Dataset | None = None, tell: Callable[[str]
     ConfigError
         An unknown network, or a resumed comparison with other settings; nothing has been written.
     """
+    config.check()
     if config.resume is None:
         for name in config.compare:
             models.create(name, shortcut=config.shortcut, num_classes=2, in_channels=1)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinyres.autograd import no_grad
+from tinyres.function import no_grad
 from tinyres.nn import Module
 from tinyres.tensor import Tensor
 

@@ -101,7 +101,8 @@ def confusion(matrix: NDArray[np.int64], classes: Sequence[str], title: str) -> 
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     small = count > 30
-    axes.set_xticks(range(count), classes, rotation=90, fontsize=6 if small else 9)
+    upright = 0 if max(map(len, classes)) <= 3 and not small else 90
+    axes.set_xticks(range(count), classes, rotation=upright, fontsize=6 if small else 9)
     axes.set_yticks(range(count), classes, fontsize=6 if small else 9)
     axes.set_xlabel("answer")
     axes.set_ylabel("true class")

@@ -33,10 +33,10 @@ def new_folder(parent: Path, name: str) -> Path:
             folder.mkdir(parents=True)
             return folder
         except FileExistsError:
-            if parent.exists() and not parent.is_dir():
-                raise ConfigError(f"{parent} is a file; say with --runs in which folder runs are kept.") from None
             number += 1
         except OSError as error:
+            if parent.exists() and not parent.is_dir():
+                raise ConfigError(f"{parent} is a file; say with --runs in which folder runs are kept.") from None
             raise ConfigError(
                 f"cannot make the folder {folder}: {reason(error)}; choose another with --runs."
             ) from None

@@ -28,23 +28,24 @@ class Progress:
             total=images,
             initial=done,
             desc=label,
-            unit="img",
+            unit=" images",
             unit_scale=True,
             dynamic_ncols=True,
             smoothing=0.1,
             disable=not sys.stderr.isatty(),
             bar_format="{desc} {percentage:3.0f}% |{bar}| {rate_fmt}, {remaining} left{postfix}",
         )
-        self.tested = ""
+        self.errors = ""
 
     def step(self, images: int, loss: float) -> None:
         """Show a training step."""
-        self.bar.set_postfix_str(f"loss {loss:.3f}{self.tested}", refresh=False)
+        self.bar.set_postfix_str(f"loss {loss:.3f}{self.errors}", refresh=False)
         self.bar.update(images)
 
     def evaluated(self, line: Line) -> None:
-        """Show the latest evaluation from here on."""
-        self.tested = f", train error {line['train_error']:.1%}, test error {line['test_error']:.1%}"
+        """Show the latest evaluation, from here on."""
+        self.errors = f", error {line['train_error']:.1%} train, {line['test_error']:.1%} test"
+        self.bar.set_postfix_str(f"loss {line['train_loss']:.3f}{self.errors}")
 
     def close(self) -> None:
         """Leave the terminal to others."""

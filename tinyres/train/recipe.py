@@ -97,20 +97,32 @@ class Config:
     """Also write TensorBoard events into the run folder."""
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if isinstance(getattr(self, field.name), list):  # JSON has no tuples
+                object.__setattr__(self, field.name, tuple(getattr(self, field.name)))
+
+    def check(self) -> None:
+        """Refuse a value of the wrong type, and one that makes no sense whatever the data are.
+
+        Not done on construction, where the command line would wrap the sentence into a page of its own.
+
+        Raises
+        ------
+        ConfigError
+            Naming the setting, its value and what it must be.
+        """
         for name, hint in get_type_hints(type(self)).items():
             value = getattr(self, name)
-            if isinstance(value, list):  # JSON has no tuples
-                object.__setattr__(self, name, tuple(value))
             choices = get_args(hint) if get_origin(hint) is Literal else _choices(hint)
             if choices and isinstance(value, str) and value not in choices:
                 raise ConfigError(f"{name} {value!r} is unknown{nearest(value, choices)}")
-            if not _fits(getattr(self, name), hint):
+            if not _fits(value, hint):
                 raise ConfigError(f"{name} is {value!r} and must be {_words(hint)}.")
-        _check(self)
+        _check_values(self)
 
     def to_json(self) -> dict[str, Any]:
         """The settings in types that JSON can write; `Config(**it)` makes them again."""
-        return dataclasses.asdict(self)
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
 
 
 def _choices(hint: Any) -> tuple[str, ...]:
@@ -136,7 +148,7 @@ def _words(hint: Any) -> str:
     return str(getattr(hint, "__name__", hint)) if not get_args(hint) else str(hint).replace(" | None", " or left out")
 
 
-def _check(config: Config) -> None:
+def _check_values(config: Config) -> None:
     """Refuse values that make no sense whatever the data are."""
     rules = {
         "epochs": (config.epochs is None or config.epochs >= 1, "at least 1"),
@@ -200,6 +212,7 @@ def resolve(config: Config, images: int) -> Config:
 
     Resolving twice changes nothing. Raises ConfigError where two settings contradict each other.
     """
+    config.check()
     recipe = recipe_of(config.data)
     if config.batch is not None and config.batch > images:
         raise ConfigError(f"batch {config.batch} is larger than the {images} training images; use --batch {images}.")

@@ -109,6 +109,7 @@ class Run:
 
 def begin(config: Config, dataset: Dataset | None = None) -> Run:
     """A new run, or the one that `config.resume` names, at the step from which to go on."""
+    config.check()
     if config.resume is not None:
         return _continue(config, Path(config.resume), dataset)
     stage = _Stage(config, dataset)
