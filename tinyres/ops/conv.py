@@ -67,10 +67,10 @@ class Conv2dWeight(_Convolution):
         )
 
 
-def _four_sides(padding: int | Sequence[int]) -> tuple[int, ...]:
-    sides = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
-    if len(sides) != 4:
-        raise ShapeError(f"conv2d: padding {padding} is neither one number nor (top, bottom, left, right).")
+def _four_sides(padding: Any) -> tuple[int, ...]:
+    sides = tuple(padding) if isinstance(padding, tuple | list) else (padding,) * 4
+    if len(sides) != 4 or isinstance(padding, str):
+        raise ShapeError(f"conv2d: padding {padding!r} is neither one number nor (top, bottom, left, right).")
     return sides
 
 

@@ -84,9 +84,9 @@ class Concat(Function):
         return tuple(parts)
 
 
-def reshape(x: Any, shape: Sequence[int]) -> Tensor:
+def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
     """The same values in another shape; one length may be -1 and is then worked out."""
-    x, shape = as_tensor(x), tuple(shape)
+    x, shape = as_tensor(x), (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
     if shape.count(-1) == 1:
         known = -int(np.prod(shape))
         if known == 0 or x.size % known:
@@ -113,6 +113,7 @@ def getitem(x: Any, index: Any) -> Tensor:
 
 def concat(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     """Join tensors along an axis; their other lengths must agree."""
-    first = as_tensor(tensors[0])
-    (axis,) = axes_of("concat", first.ndim, axis)
+    if not len(tensors):
+        raise ShapeError("concat: there is no tensor to join; pass one or more.")
+    (axis,) = axes_of("concat", as_tensor(tensors[0]).ndim, axis)
     return apply(Concat(axis), *tensors)

@@ -55,7 +55,7 @@ def _dropout(op: str, x: Array, *, p: float, seed: int, step: int) -> Spec:
 
 @rule("reshape")
 def _reshape(op: str, x: Array, *, shape: tuple[int, ...]) -> Spec:
-    if int(np.prod(shape)) != x.size:
+    if min(shape, default=0) < 0 or int(np.prod(shape)) != x.size:
         raise ShapeError(f"{op}: {list(x.shape)} holds {x.size} values and {list(shape)} does not.")
     return [(shape, x.dtype)]
 
@@ -113,8 +113,11 @@ def _matmul(op: str, a: Array, b: Array) -> Spec:
     dtype = floating(op, a=a, b=b)
     if min(a.ndim, b.ndim) < 2 or a.shape[-1] != b.shape[-2]:
         raise ShapeError(f"{op}: {list(a.shape)} @ {list(b.shape)}: [..., M, K] @ [..., K, N] is wanted, with one K.")
-    (batch, _), *_ = _binary(op, np.empty((*a.shape[:-2], 0)), np.empty((*b.shape[:-2], 0)))
-    return [((*batch[:-1], a.shape[-2], b.shape[-1]), dtype)]
+    try:
+        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError:
+        raise ShapeError(f"{op}: {list(a.shape)} @ {list(b.shape)}: the axes before the last two differ.") from None
+    return [((*batch, a.shape[-2], b.shape[-1]), dtype)]
 
 
 @rule("linear")

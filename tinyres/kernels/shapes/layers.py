@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyres.errors import ShapeError
+from tinyres.errors import DtypeError, ShapeError
 from tinyres.kernels.shapes.rules import (
     Array,
     Padding,
@@ -18,28 +18,35 @@ from tinyres.kernels.shapes.rules import (
     rule,
     same_shape,
     vector,
+    whole,
 )
 
 
-def _filters_fit(op: str, x_shape: Sequence[int], w: Array, groups: int) -> None:
-    rank(op, "w", w, "[R, S, C, F]")
-    channels, per_group, filters = x_shape[3], w.shape[2], w.shape[3]
+def _filters_fit(op: str, x_shape: Sequence[int], w_shape: Sequence[int], groups: int) -> None:
+    rank(op, "x", x_shape, "[N, H, W, C]")
+    rank(op, "w", w_shape, "[R, S, C, F]")
+    whole(op, groups=groups)
+    if groups < 1:
+        raise ShapeError(f"{op}: groups is {groups}; 1 or more are wanted.")
+    channels, per_group, filters = x_shape[3], w_shape[2], w_shape[3]
     if channels != per_group * groups:
         hint = ""
         if x_shape[1] == per_group * groups:
             hint = " x looks channels first; tinyres is channels last: numpy.moveaxis(x, 1, -1)."
         grouped = f" in {groups} groups" if groups > 1 else ""
         raise ShapeError(
-            f"{op}: x {list(x_shape)} has {channels} channels and w {list(w.shape)} takes {per_group}{grouped}.{hint}"
+            f"{op}: x {list(x_shape)} has {channels} channels and w {list(w_shape)} takes "
+            f"{per_group * groups}{grouped}.{hint}"
         )
     if filters % groups:
-        raise ShapeError(f"{op}: {filters} filters in w {list(w.shape)} do not divide into {groups} groups.")
+        raise ShapeError(f"{op}: {filters} filters in w {list(w_shape)} do not divide into {groups} groups.")
 
 
 def _conv_size(
     op: str, x_shape: Sequence[int], window: Sequence[int], stride: int, padding: Padding
 ) -> tuple[int, int]:
     top, bottom, left, right = padding
+    whole(op, stride=stride, **dict(zip(("top padding", "bottom", "left", "right"), padding, strict=True)))
     if stride < 1 or min(padding) < 0:
         raise ShapeError(
             f"{op}: stride {stride}, padding {padding}; a stride of 1 or more and padding of 0 or more are wanted."
@@ -57,8 +64,7 @@ def _conv_size(
 @rule("conv2d")
 def _conv2d(op: str, x: Array, w: Array, *, stride: int, padding: Padding, groups: int) -> Spec:
     dtype = floating(op, x=x, w=w)
-    rank(op, "x", x, "[N, H, W, C]")
-    _filters_fit(op, x.shape, w, groups)
+    _filters_fit(op, x.shape, w.shape, groups)
     return [((x.shape[0], *_conv_size(op, x.shape, w.shape, stride, padding), w.shape[3]), dtype)]
 
 
@@ -75,7 +81,7 @@ def _conv2d_input(
     op: str, dy: Array, w: Array, *, shape: tuple[int, ...], stride: int, padding: Padding, groups: int
 ) -> Spec:
     dtype = floating(op, dy=dy, w=w)
-    _filters_fit(op, shape, w, groups)
+    _filters_fit(op, shape, w.shape, groups)
     _cotangent_fits(op, dy, shape, w.shape, stride, padding)
     return [(shape, dtype)]
 
@@ -85,7 +91,7 @@ def _conv2d_weight(
     op: str, x: Array, dy: Array, *, shape: tuple[int, ...], stride: int, padding: Padding, groups: int
 ) -> Spec:
     dtype = floating(op, x=x, dy=dy)
-    rank(op, "x", x, "[N, H, W, C]")
+    _filters_fit(op, x.shape, shape, groups)
     _cotangent_fits(op, dy, x.shape, shape, stride, padding)
     return [(shape, dtype)]
 
@@ -94,9 +100,10 @@ def _conv2d_weight(
 def _batch_norm(op: str, x: Array, gamma: Array, beta: Array, *shortcut: Array, eps: float) -> Spec:
     named = dict(zip(("x", "gamma", "beta", "shortcut"), (x, gamma, beta, *shortcut), strict=False))
     dtype = floating(op, **named)
-    if x.ndim < 2 or x.size == x.shape[-1]:
+    if x.ndim < 2 or x.size <= x.shape[-1]:
         raise ShapeError(
-            f"{op}: x {list(x.shape)} has one value a channel, whose variance is 0; train with more, or use evaluation."
+            f"{op}: x {list(x.shape)} has {min(x.size, 1)} values a channel, and a variance wants two; train with a "
+            "larger batch, or use evaluation."
         )
     channels = x.shape[-1]
     vector(op, channels, "channel", gamma=gamma, beta=beta)
@@ -140,6 +147,7 @@ def _running_average(op: str, running: Array, batch: Array, *, momentum: float, 
 @rule("pad_shortcut")
 def _pad_shortcut(op: str, x: Array, *, channels: int, stride: int) -> Spec:
     rank(op, "x", x, "[N, H, W, C]")
+    whole(op, channels=channels, stride=stride)
     if channels < x.shape[3] or stride < 1:
         raise ShapeError(
             f"{op}: {channels} channels, stride {stride}, x {list(x.shape)}: at least {x.shape[3]} "
@@ -157,6 +165,7 @@ def _pad_shortcut_gradient(op: str, dy: Array, *, shape: tuple[int, ...], stride
 @rule("max_pool2d")
 def _max_pool2d(op: str, x: Array, *, kernel: int, stride: int, padding: int) -> Spec:
     rank(op, "x", x, "[N, H, W, C]")
+    whole(op, kernel=kernel, stride=stride, padding=padding)
     if kernel < 1 or 2 * padding > kernel:
         raise ShapeError(f"{op}: kernel {kernel}, padding {padding}; at most half the window may be padding.")
     size = _conv_size(op, x.shape, (kernel, kernel), stride, (padding,) * 4)
@@ -178,6 +187,8 @@ def _max_pool2d_gather(op: str, x: Array, place: Array) -> Spec:
 @rule("global_avg_pool")
 def _global_avg_pool(op: str, x: Array) -> Spec:
     rank(op, "x", x, "[N, H, W, C]")
+    if not x.shape[1] * x.shape[2]:
+        raise ShapeError(f"{op}: x {list(x.shape)} has no pixels to average; H and W of 1 or more are wanted.")
     return [((x.shape[0], x.shape[3]), floating(op, x=x))]
 
 
@@ -189,8 +200,11 @@ def _global_avg_pool_gradient(op: str, dy: Array, *, shape: tuple[int, ...]) -> 
 
 def _labels_fit(op: str, logits: Array, labels: Array) -> np.dtype[Any]:
     rank(op, "logits", logits, "[N, K]")
+    if not logits.size:
+        raise ShapeError(f"{op}: logits {list(logits.shape)} hold no values, whose mean loss is undefined.")
     if labels.dtype.kind not in "iu" or labels.shape != logits.shape[:1]:
-        raise ShapeError(
+        error = DtypeError if labels.dtype.kind not in "iu" else ShapeError
+        raise error(
             f"{op}: labels are {labels.dtype} {list(labels.shape)}; integers [{logits.shape[0]}] are wanted, "
             f"one for each row of logits {list(logits.shape)}."
         )

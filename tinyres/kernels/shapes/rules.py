@@ -45,10 +45,17 @@ def floating(op: str, **arrays: Array) -> np.dtype[Any]:
 
 
 def rank(op: str, name: str, array: Array, layout: str) -> None:
-    """That an array has the dimensions that its layout, such as `[N, H, W, C]`, names."""
-    wanted = len(layout.strip("[]").split(","))
-    if array.ndim != wanted:
-        raise ShapeError(f"{op}: {name} has shape {list(array.shape)}; {wanted} dimensions {layout} are wanted.")
+    """That an array (or a shape) has the dimensions that its layout, such as `[N, H, W, C]`, names."""
+    wanted, shape = len(layout.strip("[]").split(",")), list(array if isinstance(array, tuple) else array.shape)
+    if len(shape) != wanted:
+        raise ShapeError(f"{op}: {name} has shape {shape}; {wanted} dimensions {layout} are wanted.")
+
+
+def whole(op: str, **numbers: Any) -> None:
+    """That each of these is one whole number."""
+    for name, number in numbers.items():
+        if not isinstance(number, int | np.integer):
+            raise ShapeError(f"{op}: {name} is {number!r}; one whole number is wanted.")
 
 
 def same_shape(op: str, **arrays: Array) -> None:
@@ -73,7 +80,7 @@ def vector(op: str, length: int, of: str, **arrays: Array) -> None:
 
 def axes_of(op: str, ndim: int, axis: int | Sequence[int] | None) -> tuple[int, ...]:
     """An `axis` argument as a sorted tuple of axes that exist."""
-    axes = range(ndim) if axis is None else [axis] if isinstance(axis, int) else axis
+    axes = range(ndim) if axis is None else [axis] if isinstance(axis, int | np.integer) else axis
     if any(not -ndim <= a < ndim for a in axes) or len({a % ndim for a in axes}) != len(axes):
         raise ShapeError(f"{op}: axis {axis} does not fit an array of {ndim} dimensions.")
     return tuple(sorted(a % ndim for a in axes))
