@@ -87,16 +87,20 @@ class BatchNormEval(Function):
     op, keeps = "batch_norm_eval", ("x", "gamma")
 
     def __init__(self, eps: float, mean: Array, variance: Array) -> None:
-        self.eps, self.mean, self.variance = eps, mean, variance
+        # copies: a later step in training updates the running averages in place, perhaps before this backward
+        self.eps, self.mean, self.variance = eps, mean.copy(), variance.copy()
 
     def forward(self, x: Array, gamma: Array, beta: Array) -> Array:
         return self.kernel(x, gamma, beta, self.mean, self.variance, eps=self.eps)
 
-    def backward(self, dy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(self, dy: Tensor) -> tuple[Tensor | None, ...]:
         axes = tuple(range(dy.ndim - 1))
         s = power(add(Tensor(self.variance), self.eps), -0.5)
-        xhat = mul(sub(self.x, Tensor(self.mean)), s)
-        return mul(dy, mul(self.gamma, s)), sum(mul(dy, xhat), axes), sum(dy, axes)
+        return (
+            mul(dy, mul(self.gamma, s)) if self.needs[0] else None,
+            sum(mul(dy, mul(sub(self.x, Tensor(self.mean)), s)), axes) if self.needs[1] else None,
+            sum(dy, axes) if self.needs[2] else None,
+        )
 
 
 class BnRelu(Function):
@@ -183,28 +187,39 @@ def batch_norm(
     return apply(BatchNormEval(eps, running_mean, running_var), x, gamma, beta)
 
 
-def bn_relu(x: Any, gamma: Any, beta: Any, running_mean: Array, running_var: Array, **settings: Any) -> Tensor:
+def bn_relu(
+    x: Any, gamma: Any, beta: Any, running_mean: Array, running_var: Array, *, training: bool, **settings: Any
+) -> Tensor:
     """relu(batch_norm(...)), in one kernel where one is chosen; arguments as of `batch_norm`."""
     x = as_tensor(x)
-    if not (settings["training"] and fuses("bn_relu", x.dtype.name, x.device)):
-        return relu(batch_norm(x, gamma, beta, running_mean, running_var, **settings))
+    if not (training and fuses("bn_relu", x.dtype.name, x.device)):
+        return relu(batch_norm(x, gamma, beta, running_mean, running_var, training=training, **settings))
     return _fused(BnRelu, (x, gamma, beta), running_mean, running_var, **settings)
 
 
 def bn_add_relu(
-    x: Any, gamma: Any, beta: Any, shortcut: Any, running_mean: Array, running_var: Array, **settings: Any
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    shortcut: Any,
+    running_mean: Array,
+    running_var: Array,
+    *,
+    training: bool,
+    **settings: Any,
 ) -> Tensor:
     """relu(batch_norm(x, ...) + shortcut), in one kernel where one is chosen: the end of a residual block.
 
     Parameters
     ----------
     x, shortcut : Tensor, both of shape [..., C]
-    gamma, beta, running_mean, running_var, **settings
+    gamma, beta, running_mean, running_var, training, **settings
         As of `batch_norm`.
     """
     x = as_tensor(x)
-    if not (settings["training"] and fuses("bn_add_relu", x.dtype.name, x.device)):
-        return add_relu(batch_norm(x, gamma, beta, running_mean, running_var, **settings), shortcut)
+    if not (training and fuses("bn_add_relu", x.dtype.name, x.device)):
+        y = batch_norm(x, gamma, beta, running_mean, running_var, training=training, **settings)
+        return add_relu(y, shortcut)
     return _fused(BnAddRelu, (x, gamma, beta, shortcut), running_mean, running_var, **settings)
 
 
@@ -214,7 +229,6 @@ def _fused(
     running_mean: Array,
     running_var: Array,
     *,
-    training: bool,
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:

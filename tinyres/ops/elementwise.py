@@ -68,6 +68,8 @@ class Power(_Binary):
     op, keeps = "power", ("a", "b", "y")
 
     def derivatives(self, dy: Tensor) -> Both:
+        if not self.needs[1] and self.b.size == 1 and self.b.item() == 0:
+            return mul(dy, 0.0), None  # a^0 is 1 at a = 0 too, where 0 a^(-1) is no number
         da = mul(dy, mul(self.b, power(self.a, sub(self.b, 1.0)))) if self.needs[0] else None
         return da, mul(dy, mul(self.y, log(self.a))) if self.needs[1] else None
 
