@@ -43,7 +43,7 @@ class CifarNet(Module):
     Raises
     ------
     ConfigError
-        A depth that is not 6n + 2, or an unknown shortcut.
+        A depth that is not 6n + 2, an unknown shortcut, no classes or no channels.
     """
 
     def __init__(
@@ -55,6 +55,9 @@ class CifarNet(Module):
             raise ConfigError(
                 f"a CIFAR net has 6n + 2 layers and {depth} is not such a number; nearest: {below}, {below + 6}."
             )
+        for said, number in (("num_classes", num_classes), ("in_channels", in_channels)):
+            if number < 1:
+                raise ConfigError(f"{said} is {number}; 1 or more are wanted.")
         if shortcut not in SHORTCUTS:
             raise ConfigError(f"there is no shortcut {shortcut!r}; known: {', '.join(SHORTCUTS)}.")
         rng = np.random.default_rng(seed)

@@ -23,6 +23,15 @@ class Parameter(Tensor):
         self.flat: Flat | None = None
         self.start = 0  # place of its first value in the flat buffer
 
+    def is_flat(self) -> bool:
+        """Whether its array and its slot lie in its flat buffer; not after `p.data = array` or in a deep copy."""
+        return (
+            self.flat is not None
+            and self.slot is not None
+            and self.data.base is self.flat.data
+            and self.slot.base is self.flat.grad
+        )
+
 
 class Flat:
     """The two buffers of some parameters, in the order in which they are given.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinyres import ops
+from tinyres.errors import ConfigError
 from tinyres.nn.init import DEFAULT_DTYPE, he_normal
 from tinyres.nn.module import Module, Parameter, as_input
 from tinyres.tensor import Tensor
@@ -164,6 +165,11 @@ class Sequential(Module):
 
     def __init__(self, *modules: Module) -> None:
         for position, module in enumerate(modules):
+            if not isinstance(module, Module):
+                raise ConfigError(
+                    f"Sequential: item {position} is {getattr(module, '__name__', type(module).__name__)}, "
+                    "which is not a Module; nn.ReLU() is one, ops.relu is not."
+                )
             setattr(self, str(position), module)
 
     def __len__(self) -> int:

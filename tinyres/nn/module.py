@@ -79,8 +79,8 @@ class Module:
         return self._named(lambda m: ((name, v) for name, v in vars(m).items() if isinstance(v, Parameter)))
 
     def parameters(self) -> list[Parameter]:
-        """Trained tensors."""
-        return [parameter for _, parameter in self.named_parameters()]
+        """Trained tensors, each once, also where several Modules share it."""
+        return list(dict.fromkeys(parameter for _, parameter in self.named_parameters()))
 
     def named_buffers(self) -> Iterator[tuple[str, Array]]:
         """Saved, not trained arrays with their names."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tinyres.errors import CheckpointError, ConfigError
+from tinyres.errors import CheckpointError, ConfigError, ShapeError
 from tinyres.kernels.launch import Array, array_module, launch
 from tinyres.nn.flat import Flat, Parameter, runs
 
@@ -50,13 +50,19 @@ class SGD:
             if not value >= 0:
                 raise ConfigError(f"SGD: {name} is {value}; 0 or more is wanted.")
         self.lr, self.momentum, self.weight_decay, self.nesterov = lr, momentum, weight_decay, nesterov
-        if loose := [p for p in self.parameters if p.flat is None]:
-            Flat(loose)
+        self._gather()
         first = self.parameters[0]
         self.velocity: Array = array_module(first.data).zeros(sum(p.size for p in self.parameters), first.dtype)
 
     def step(self) -> None:
-        """Update every parameter that has a gradient; one kernel call where that is all of them."""
+        """Update every parameter that has a gradient; one kernel call where that is all of them.
+
+        Raises
+        ------
+        ShapeError
+            A gradient that was set by hand, of another shape.
+        """
+        self._gather()
         settings = {"momentum": self.momentum, "weight_decay": self.weight_decay, "nesterov": self.nesterov}
         for group, start in self._with_gradients():
             for flat, part in runs(group):
@@ -65,6 +71,11 @@ class SGD:
                 launch("sgd", w, v, g, lr=self.lr, out=(w, v), **settings)
                 start += len(w)
 
+    def _gather(self) -> None:
+        """Give parameters that lie in no flat buffer, or no longer, one of their own."""
+        if loose := [p for p in self.parameters if not p.is_flat()]:
+            Flat(loose)
+
     def _with_gradients(self) -> list[tuple[list[Parameter], int]]:
         """Neighbouring parameters that have a gradient, each group with its place in the velocity."""
         groups: list[tuple[list[Parameter], int]] = []
@@ -72,6 +83,11 @@ class SGD:
         for parameter in self.parameters:
             if parameter.grad is not None:
                 if parameter.slot is not None and parameter.grad.data is not parameter.slot:  # set by hand
+                    if parameter.grad.shape != parameter.shape:
+                        raise ShapeError(
+                            f"SGD: a gradient has shape {list(parameter.grad.shape)} and its parameter "
+                            f"{list(parameter.shape)}; they must be the same."
+                        )
                     parameter.slot[...] = parameter.grad.data
                 if not joined:
                     groups.append(([], place))
