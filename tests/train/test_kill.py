@@ -49,11 +49,14 @@ def watch(functions, number):  # die before the `number`-th line that is run in 
     sys.settrace(lambda frame, event, _: line if frame.f_code in codes else None)
 
 EPOCH = (loop.Training.step, loop.Training._epoch, loop.Training.evaluate)
+RESUMING = (start._continue, start.Run.restore, metrics.Log.cut, folder.write_atomically)
 SAVING = (start.Run.save, checkpoint.write, folder.write_atomically, checkpoint.prune, metrics.Log.append)
 if plan["kind"] == "epoch":
     watch(EPOCH, plan["number"])
 elif plan["kind"] == "checkpoint":
     watch(SAVING, plan["number"])
+elif plan["kind"] == "resume":
+    watch(RESUMING, plan["number"])
 elif plan["kind"] == "half":
     class Half:
         def __init__(self, path, mode):
@@ -124,6 +127,10 @@ def kill_and_resume(
             code, moment = run(runs, plan)
             assert (code, moment[:6]) == (-signal.SIGKILL, "killed"), moment
         kept = list(checkpoints(runs / "run"))
+        if "then" in plan:
+            code, again = run(runs, plan["then"], resume=runs / "run")
+            assert (code, again[:6]) == (-signal.SIGKILL, "killed"), again
+            moment += f"; resumed and {again}"
         code, told = run(runs, WHOLE, resume=runs / "run")
         assert code == 0, told
         print(f"{plan['kind']:<10} {moment}; checkpoints {kept}; resumed: {told.split('trained ')[1]} steps")
@@ -147,7 +154,9 @@ def test_killed_at_twenty_random_moments(tmp_path: Path, whole: Path, same_run: 
     plans = [{"kind": "epoch", "number": draw.randint(1, total["epoch"])} for _ in range(6)]
     plans += [{"kind": "checkpoint", "number": draw.randint(1, total["checkpoint"])} for _ in range(5)]
     plans += [{"kind": "half", "number": draw.randint(1, total["half"])} for _ in range(3)]
-    plans += [{"kind": "time", "seconds": draw.uniform(0, 1.2)} for _ in range(6)]
+    plans += [{"kind": "time", "seconds": draw.uniform(0, 0.4)} for _ in range(4)]
+    again = [{"kind": "resume", "number": draw.randint(1, 40)} for _ in range(2)]  # killed while it is being resumed
+    plans += [{"kind": "epoch", "number": draw.randint(1, total["epoch"]), "then": then} for then in again]
     kill_and_resume(tmp_path, whole, plans, same_run)
 
 

@@ -79,11 +79,24 @@ def test_selection_goes_by_validation_and_never_by_test(
         return {f"{prefix}_loss": error, f"{prefix}_error": error}
 
     monkeypatch.setattr("tinyres.train.loop.evaluate", faked)
-    result = fit(settings(validation=0.25), tiny)
+    told: list[float] = []
+    monkeypatch.setattr("tinyres.optim.schedules.Plateau.after_evaluation", lambda self, value: told.append(value))
+    result = fit(settings(validation=0.25, schedule="plateau"), tiny)
+    assert told == [0.5, 0.2, 0.2, 0.3]
     assert result.selected is not None
     assert (result.selected["step"], result.selected["test_error"]) == (6, 0.4)
     assert list(checkpoints(result.folder)) == [6, 9, 12]
     assert checkpoint.find(result.folder, selected=True).meta.step == 6
+
+
+def test_without_validation_the_schedule_is_told_the_training_error(
+    tiny: Dataset, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[float] = []
+    monkeypatch.setattr("tinyres.optim.schedules.Plateau.after_evaluation", lambda self, value: told.append(value))
+    result = fit(settings(schedule="plateau"), tiny)
+    assert told == [line["train_error"] for line in result.history]
+    assert result.selected is None
 
 
 def test_the_papers_warmup_ends_by_the_training_error(

@@ -97,6 +97,34 @@ def test_resuming_from_an_earlier_checkpoint_recomputes_the_later_one(
     assert measured(whole.folder) == lines
 
 
+def test_stopped_after_going_back_the_later_checkpoint_is_gone(
+    tiny: Dataset, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = fit(settings(), tiny)
+    stop_after(monkeypatch, 10)
+    fit(Config(resume=str(checkpoints(other.folder)[9])), tiny)
+    monkeypatch.undo()
+    assert list(checkpoints(other.folder)) == [9, 10], "12 lies in the future, and its lines are cut"
+    assert [line["step"] for line in fit(Config(resume=str(other.folder)), tiny).history] == [3, 6, 9, 12]
+
+
+def test_what_was_selected_before_the_stop_stays_selected(
+    tiny: Dataset, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = iter([0.4, 0.1, 0.3, 0.2])
+    monkeypatch.setattr(
+        "tinyres.train.loop.evaluate",
+        lambda model, loader, prefix: {f"{prefix}_error": next(errors) if prefix == "validation" else 0.5},
+    )
+    stop_after(monkeypatch, 8)
+    stopped = fit(settings(validation=0.25), tiny)
+    resumed = fit(Config(resume=str(stopped.folder)), tiny)
+    assert resumed.selected == stopped.selected
+    assert resumed.selected is not None
+    assert resumed.selected["step"] == 6
+    assert list(checkpoints(resumed.folder)) == [6, 9, 12]
+
+
 def test_a_run_killed_before_its_first_checkpoint_starts_anew(tiny: Dataset, settings: Settings, same_run: Any) -> None:
     whole = fit(settings(), tiny)
     other = fit(settings(), tiny)

@@ -138,7 +138,9 @@ def _record(folder: Path, config: Config, comparison: Comparison) -> None:
     if all(comparison.results.values()):
         count = min(map(len, comparison.results.values()))
         curves = {model: [r.history for r in results[:count]] for model, results in comparison.results.items()}
-        title = f"{' and '.join(config.compare)} on {config.data}" + (f", median of {count} seeds" if count > 1 else "")
+        title = f"{' and '.join(config.compare)} on {config.data}" + (
+            f", median and range of {count} seeds" if count > 1 else ""
+        )
         save(compare_curves(curves, title), folder / "compare.png")
 
 

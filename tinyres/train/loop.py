@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinyres.data import Dataset
-from tinyres.errors import TrainingError
+from tinyres.errors import ConfigError, TrainingError
 from tinyres.kernels import registry
 from tinyres.nn import Module
 from tinyres.ops import softmax_cross_entropy
@@ -107,7 +107,7 @@ def fit(config: Config | None = None, dataset: Dataset | None = None) -> Result:
     """
     config = Config() if config is None else config
     if config.compare:
-        raise TrainingError("fit trains one network; tinyres.train.compare trains several and compares them.")
+        raise ConfigError("fit trains one network; tinyres.train.compare trains several and compares them.")
     with registry.use(**registry.parse(config.kernels)):
         return Training(begin(config, dataset)).complete()
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinyres.function import no_grad
 from tinyres.data import Loader
 from tinyres.errors import CheckpointError
+from tinyres.function import no_grad
 from tinyres.nn import Module
 from tinyres.ops import softmax_cross_entropy
 from tinyres.tensor import Tensor
