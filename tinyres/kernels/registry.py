@@ -26,7 +26,11 @@ from typing import Any, TypeVar
 
 from tinyres.errors import DtypeError, KernelError, nearest
 
-BACKENDS = {"naive": "tinyres.kernels.naive", "numpy": "tinyres.kernels.on_numpy"}
+BACKENDS = {
+    "naive": "tinyres.kernels.naive",
+    "numpy": "tinyres.kernels.on_numpy",
+    "numba": "tinyres.kernels.on_numba",
+}
 DEFAULTS = {"cpu": ("numpy",), "cuda": ()}
 
 GROUPS = {"conv": ("conv2d", "conv2d_input", "conv2d_weight")}

@@ -1,0 +1,216 @@
+"""Direct convolution with blocks of results in registers.
+
+    forward          each image is laid once on a zero canvas that stays in the cache; then, for 8 or 16 output pixels
+    and 1
+                     or 2 vectors of filters at a time, all R*S*C products are summed without leaving the registers
+    input gradient   the same loop over dy. With stride t it falls into t*t phases: the pixels (p, q) of x with the same
+                     remainders p mod t, q mod t meet the same filter taps, so each phase is a small convolution of
+                     its own and no zero is ever multiplied
+    weight gradient  sums of outer products over pixels, a block of (s, c) x filters in registers, per chunk of images;
+                     the chunks' sums are added in a fixed order
+
+Channels last makes the S*C inputs of one filter row one run of memory. Filters are packed [F/width, R, S*C, width];
+where F does not fill the last vector it is padded with zeros. Cost: 2*N*I*J*R*S*C*F operations each; a canvas is one
+image, so the traffic is that of x, w and y. Sums of one output run in one fixed order: the result depends neither on
+the number of threads nor on the batch around an image.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from tinyres.kernels.on_numba.threads import share
+from tinyres.kernels.on_numba.vectors import VECTOR_BYTES, correlate_block, outer_block
+from tinyres.kernels.registry import kernel
+
+Array = Any
+Padding = tuple[int, int, int, int]
+
+ONE, TWO = 1, 2  # vectors of filters in a block
+WIDE, NARROW = (16, 8) if VECTOR_BYTES == 64 else (8, 4)  # pixels (or values of x) in a block of one or two vectors
+BAND_BYTES = 32 << 10  # rows of x and dy that the weight gradient goes over at a time, to stay in the first-level cache
+CHUNKS = 16  # of images, each with its own sums of the weight gradient
+
+
+@kernel("conv2d", "numba")
+def conv2d(x: Array, w: Array, *, stride: int, padding: Padding, groups: int, out: Array) -> None:
+    """[N,H,W,C], [R,S,C/groups,F] -> [N,I,J,F]."""
+    c, f = x.shape[3] // groups, w.shape[3] // groups
+    for g in range(groups):
+        _correlate(x, g * c, w[..., g * f : (g + 1) * f], (padding[0], padding[2]), stride, out, g * f, (0, 0), 1)
+
+
+@kernel("conv2d_input", "numba")
+def conv2d_input(
+    dy: Array, w: Array, *, shape: tuple[int, ...], stride: int, padding: Padding, groups: int, out: Array
+) -> None:
+    """[N,I,J,F], [R,S,C/groups,F] -> [N,H,W,C]."""
+    c, f = shape[3] // groups, w.shape[3] // groups
+    for first in np.ndindex(min(stride, shape[1]), min(stride, shape[2])):
+        (tap_i, place_i), (tap_j, place_j) = (_phase(*pair, stride) for pair in zip(first, padding[::2], strict=True))
+        part = w[tap_i::stride, tap_j::stride]
+        offset = part.shape[0] - 1 - place_i, part.shape[1] - 1 - place_j
+        for g in range(groups):
+            if part.size:
+                turned = part[::-1, ::-1, :, g * f : (g + 1) * f].swapaxes(2, 3)
+                _correlate(dy, g * f, turned, offset, 1, out, g * c, first, stride)
+            else:
+                out[:, first[0] :: stride, first[1] :: stride, g * c : (g + 1) * c] = 0
+
+
+@kernel("conv2d_weight", "numba")
+def conv2d_weight(
+    x: Array, dy: Array, *, shape: tuple[int, ...], stride: int, padding: Padding, groups: int, out: Array
+) -> None:
+    """[N,H,W,C], [N,I,J,F] -> [R,S,C/groups,F]."""
+    r, s, c, f = *shape[:3], shape[3] // groups
+    vectors, width = _block(f, x.dtype)
+    values = WIDE if vectors == 1 else NARROW
+    run = -(-s * c // values) * values
+    chunks = min(len(x), CHUNKS)
+    flat = x.reshape(-1), dy.reshape(-1)
+    for g in range(groups):
+        sums = np.zeros((chunks, -(-f // width), r, run, width), x.dtype)
+        channels, filters = (*x.shape, g * c, c), (*dy.shape[1:], g * f, f)
+        geometry = (*channels, *filters, r, s, run, stride, padding[0], padding[2], vectors, width)
+        operations = 2 * dy.size // groups * r * s * c
+        share(_weight_sums, chunks, operations, *flat, sums.reshape(-1), chunks, *geometry)
+        total = sums.sum(0)[:, :, : s * c]  # [F/width, R, S*C, width]
+        out[..., g * f : (g + 1) * f] = total.transpose(1, 2, 0, 3).reshape(r, s, c, -1)[..., :f]
+
+
+def _block(filters: int, dtype: Any) -> tuple[int, int]:
+    """Vectors in a block, and the number of filters that they hold."""
+    lanes = VECTOR_BYTES // np.dtype(dtype).itemsize
+    vectors = 1 if filters <= lanes else 2
+    return vectors, vectors * lanes
+
+
+def _phase(first: int, before: int, stride: int) -> tuple[int, int]:
+    """For pixels first, first + stride, ...: the first filter tap that meets them, and the row of dy that it meets."""
+    tap = (first + before) % stride
+    return tap, (first + before - tap) // stride
+
+
+def _correlate(
+    x: Array,
+    channel: int,
+    w: Array,
+    offset: tuple[int, int],
+    stride: int,
+    out: Array,
+    filter_: int,
+    first: tuple[int, int],
+    step: int,
+) -> None:
+    """Correlate x[..., channel:] with w and write out[:, first::step, first::step, filter_:]."""
+    r, s, c, f = w.shape
+    vectors, width = _block(f, x.dtype)
+    packed = np.zeros((-(-f // width), r, s * c, width), x.dtype)
+    columns = w.reshape(r, s * c, f)
+    for block in range(len(packed)):
+        part = columns[..., block * width : (block + 1) * width]
+        packed[block, ..., : part.shape[2]] = part
+    positions = -(-(out.shape[1] - first[0]) // step), -(-(out.shape[2] - first[1]) // step)
+    operations = 2 * len(x) * positions[0] * positions[1] * w.size
+    geometry = (*x.shape[1:], channel, c, r, s, *offset, stride, *positions, *out.shape[1:], filter_, f, *first, step)
+    flat = x.reshape(-1), packed.reshape(-1), out.reshape(-1)
+    share(_correlate_images, len(x), operations, *flat, vectors, width, *geometry)
+
+
+@njit(nogil=True, cache=True)
+def _lay(  # type: ignore[no-untyped-def]
+    x, start, h, w, all_channels, channel, c, canvas, high, wide, pitch, top, left
+):
+    """Copy what falls on the canvas [high, wide, pitch] when an image's corner is put at (top, left)."""
+    first, last = max(0, -left), min(w, wide - left)
+    for i in range(max(0, -top), min(h, high - top)):
+        to = ((i + top) * wide + first + left) * pitch
+        source = start + (i * w + first) * all_channels + channel
+        if c == all_channels and c == pitch:
+            for k in range((last - first) * c):  # one run of memory
+                canvas[to + k] = x[source + k]
+        else:
+            for j in range(last - first):
+                for k in range(c):
+                    canvas[to + j * pitch + k] = x[source + j * all_channels + k]
+
+
+@njit(nogil=True, cache=True)
+def _correlate_images(  # type: ignore[no-untyped-def]
+    start, stop, x, packed, out, vectors, width,
+    h, w, all_channels, channel, c, r, s, top, left, stride, i_count, j_count,
+    out_h, out_w, all_filters, filter_, f, first_i, first_j, step,
+):  # fmt: skip
+    """The images from start to stop, each on the same canvas."""
+    high, wide = (i_count - 1) * stride + r, (j_count - 1) * stride + s
+    canvas = np.zeros((high * wide + stride * WIDE) * c, x.dtype)  # a last block may read beyond the last pixel
+    pixels = WIDE if vectors == 1 and j_count > NARROW else NARROW
+    row_step, pixel_step, run, out_step = wide * c, stride * c, s * c, step * all_filters
+    for n in range(start, stop):
+        _lay(x, n * h * w * all_channels, h, w, all_channels, channel, c, canvas, high, wide, c, top, left)
+        for i in range(i_count):
+            for j in range(0, j_count, pixels):
+                x0 = (i * stride * wide + j * stride) * c
+                pixel = (n * out_h + first_i + i * step) * out_w + first_j + j * step
+                count = min(pixels, j_count - j)
+                for b in range(0, f, width):
+                    out0, w0, lanes = pixel * all_filters + filter_ + b, b * r * run, min(width, f - b)
+                    if vectors == 2:
+                        correlate_block(
+                            canvas, x0, row_step, pixel_step, packed, w0, r, run,
+                            out, out0, out_step, count, lanes, NARROW, TWO,
+                        )  # fmt: skip
+                    elif pixels == WIDE:
+                        correlate_block(
+                            canvas, x0, row_step, pixel_step, packed, w0, r, run,
+                            out, out0, out_step, count, lanes, WIDE, ONE,
+                        )  # fmt: skip
+                    else:
+                        correlate_block(
+                            canvas, x0, row_step, pixel_step, packed, w0, r, run,
+                            out, out0, out_step, count, lanes, NARROW, ONE,
+                        )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def _weight_sums(  # type: ignore[no-untyped-def]
+    start, stop, x, dy, sums, chunks,
+    n_count, h, w, all_channels, channel, c, i_count, j_count, all_filters, filter_, f, r, s, run, stride, top,
+    left, vectors, width,
+):  # fmt: skip
+    """Sums of the chunks from start to stop, each over its images; layout [chunk, F/width, R, run, width]."""
+    high, wide = (i_count - 1) * stride + r, (j_count - 1) * stride + s
+    canvas = np.zeros(high * wide * c + run, x.dtype)
+    blocks = (f + width - 1) // width
+    padded = blocks * width
+    errors = np.zeros(i_count * j_count * padded, x.dtype)
+    values = WIDE if vectors == 1 else NARROW
+    band = max(1, BAND_BYTES // ((wide * c * stride + j_count * padded) * x.itemsize))
+    for chunk in range(start, stop):
+        base = chunk * blocks * r * run * width
+        for n in range(chunk * n_count // chunks, (chunk + 1) * n_count // chunks):
+            _lay(x, n * h * w * all_channels, h, w, all_channels, channel, c, canvas, high, wide, c, top, left)
+            first = n * i_count * j_count * all_filters
+            _lay(dy, first, i_count, j_count, all_filters, filter_, f, errors, i_count, j_count, padded, 0, 0)
+            for i in range(0, i_count, band):
+                rows = min(band, i_count - i)
+                for b in range(blocks):
+                    dy0 = i * j_count * padded + b * width
+                    for tap in range(r):
+                        for q in range(0, run, values):
+                            x0 = (i * stride + tap) * wide * c + q
+                            acc0 = base + ((b * r + tap) * run + q) * width
+                            if vectors == 2:
+                                outer_block(
+                                    canvas, x0, stride * wide * c, stride * c, errors, dy0, j_count * padded, padded,
+                                    rows, j_count, sums, acc0, NARROW, TWO,
+                                )  # fmt: skip
+                            else:
+                                outer_block(
+                                    canvas, x0, stride * wide * c, stride * c, errors, dy0, j_count * padded, padded,
+                                    rows, j_count, sums, acc0, WIDE, ONE,
+                                )  # fmt: skip
