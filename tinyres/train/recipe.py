@@ -56,7 +56,7 @@ class Config:
     """Nesterov's form of the momentum."""
     schedule: Literal["multistep", "cosine", "plateau", "constant"] = "multistep"
     """How the learning rate falls: divided by 10 at milestones, half a cosine, divided by 10 when the validation error
-    (without a validation split: the training error) stands still, or not at all."""
+    stands still (the training error where nothing is held out), or not at all."""
     milestones: tuple[float, ...] | None = None
     """Where multistep divides: iterations, or fractions of the run if below 1."""
     patience: int = 5
