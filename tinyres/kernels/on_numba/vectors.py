@@ -47,7 +47,8 @@ class _Emitter:
         self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
 
     def _declare(self, name: str, result: Any, arguments: list[Any]) -> Any:
-        return cgutils.get_or_insert_function(self.b.module, ir.FunctionType(result, arguments), name)
+        declare: Any = cgutils.get_or_insert_function
+        return declare(self.b.module, ir.FunctionType(result, arguments), name)
 
     def at(self, pointer: Any, *offsets: Any) -> Any:
         """Address of an element."""
@@ -80,7 +81,7 @@ class _Emitter:
         phis = [b.phi(value.type) for value in state]
         for phi, value in zip(phis, state, strict=True):
             phi.add_incoming(value, before)
-        new = body(k, phis)
+        new: list[Any] = body(k, phis)
         end, following = b.block, b.add(k, I64(1))
         k.add_incoming(following, end)
         for phi, value in zip(phis, new, strict=True):
