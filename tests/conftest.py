@@ -12,6 +12,8 @@ import hypothesis
 import numpy as np
 import pytest
 
+from tinyres.kernels import registry
+
 hypothesis.settings.register_profile("tinyres", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("tinyres")
 
@@ -19,3 +21,30 @@ hypothesis.settings.load_profile("tinyres")
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20151210)  # the day of "Deep residual learning for image recognition"
+
+
+@pytest.fixture
+def own_kernels():
+    """Register kernels freely: afterwards the table is as it was (but for tinyres' own, which are imported once)."""
+    before = dict(registry._table)
+    yield registry
+    for key in registry._table.keys() - before.keys():
+        if key[1] not in registry.BACKENDS:
+            del registry._table[key]
+    registry._table.update(before)
+    registry._resolved.clear()
+    registry._from_environment.cache_clear()
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """The (op, kernel) of every launch, in order."""
+    calls = []
+
+    def resolve(op, dtype, device, original=registry.resolve):
+        chosen = original(op, dtype, device)
+        calls.append((op, chosen.name))
+        return chosen
+
+    monkeypatch.setattr(registry, "resolve", resolve)
+    return calls
