@@ -42,9 +42,9 @@ def test_versions_and_cores(report):
 
 
 def test_every_backend_is_counted(report):
-    text = report()
+    part = report().partition("\nkernels\n")[2]
     for name in {row["kernel"] for row in kernels.table()}:
-        assert fact(text, name).split()[1] == "ops"
+        assert fact(part, name).split()[1].startswith("ops")
 
 
 def test_digits_are_found(report):

@@ -80,7 +80,7 @@ def processor() -> Lines:
     if blas.kernel is None:
         yield "blas kernel", "unknown: this BLAS does not say"
     else:
-        yield "blas kernel", f"{blas.kernel}, {blas.threads} threads"
+        yield "blas kernel", f"{blas.kernel}, {blas.threads} thread{'s' * (blas.threads != 1)}"
     if machine.blas_wastes_vectors(blas, extensions):
         yield "note:", f"this processor has AVX-512, and OpenBLAS chose its {blas.kernel} kernels, whose vectors"
         yield "", "are at most half as wide: matrix products run at about half the speed they could. Set"

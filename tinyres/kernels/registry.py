@@ -62,6 +62,7 @@ class Kernel:
 
     @property
     def backend(self) -> str:
+        """The part of its name before the dot."""
         return self.name.split(".")[0]
 
 
