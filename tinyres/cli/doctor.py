@@ -21,6 +21,7 @@ REQUIRED = ("numpy", "numba", "matplotlib", "scikit-learn", "Pillow", "safetenso
 OPTIONAL = {"tensorboardX": "tensorboard", "cupy-cuda13x": "cuda", "numba-cuda": "cuda"}
 ENVIRONMENT = (
     "TINYRES_KERNELS",
+    "TINYRES_CACHE",
     "TINYRES_DEBUG",
     "OPENBLAS_CORETYPE",
     "OPENBLAS_NUM_THREADS",
