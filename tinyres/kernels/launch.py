@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinyres.errors import DeviceError, DtypeError, KernelError, ShapeError, nearest
-from tinyres.kernels import registry
+from tinyres.kernels import memory, registry
 from tinyres.kernels.shapes import RULES, VIEWS
 from tinyres.kernels.shapes.rules import Spec
 
@@ -97,7 +97,8 @@ def launch(op: str, *arrays: Array, out: Array | tuple[Array, ...] | None = None
 def _outputs(op: str, out: Array | tuple[Array, ...] | None, specs: Spec, xp: Any) -> tuple[Array, ...]:
     """The arrays to write to: those given, if they fit, or new ones."""
     if out is None:
-        return tuple(xp.empty(shape, dtype) for shape, dtype in specs)
+        allocate = memory.empty if xp is np else xp.empty
+        return tuple(allocate(shape, dtype) for shape, dtype in specs)
     results = out if isinstance(out, tuple) else (out,)
     if len(results) != len(specs):
         raise ShapeError(f"{op}: out has {len(results)} arrays and the op {len(specs)} results; give one for each.")

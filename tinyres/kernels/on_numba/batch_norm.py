@@ -66,13 +66,13 @@ def _item_moments(start, stop, x, span, rows, channels, means, squares):  # type
         for moment in range(2):
             sums[:] = 0
             for row in range(first, last, span):
-                length = min(span, last - row)
+                values = x[row : min(row + span, last)]
                 if moment == 0:
-                    for k in range(length):
-                        sums[k] += x[row + k]
+                    for k in range(len(values)):
+                        sums[k] += values[k]
                 else:
-                    for k in range(length):
-                        deviation = x[row + k] - centre[k]
+                    for k in range(len(values)):
+                        deviation = values[k] - centre[k]
                         sums[k] += deviation * deviation
             for c in range(channels):
                 total = 0.0
@@ -98,20 +98,21 @@ def _normalise(
 
 @njit(nogil=True, cache=True)
 def _normalise_items(start, stop, x, shortcut, y, mean, factor, beta, item, then):  # type: ignore[no-untyped-def]
-    span = len(mean)
+    span, zero = len(mean), x.dtype.type(0)
     for row in range(start * item, min(stop * item, len(x)), span):
-        length = min(span, len(x) - row)
+        end = min(row + span, len(x))
+        values, added, results = x[row:end], shortcut[row:end], y[row:end]
         if then == 0:
-            for k in range(length):
-                y[row + k] = (x[row + k] - mean[k]) * factor[k] + beta[k]
+            for k in range(len(values)):
+                results[k] = (values[k] - mean[k]) * factor[k] + beta[k]
         elif then == RELU:
-            for k in range(length):
-                z = (x[row + k] - mean[k]) * factor[k] + beta[k]
-                y[row + k] = x.dtype.type(0) if z < 0 else z  # a NaN stays one
+            for k in range(len(values)):
+                z = (values[k] - mean[k]) * factor[k] + beta[k]
+                results[k] = zero if z < 0 else z  # a NaN stays one
         else:
-            for k in range(length):
-                z = (x[row + k] - mean[k]) * factor[k] + beta[k] + shortcut[row + k]
-                y[row + k] = x.dtype.type(0) if z < 0 else z
+            for k in range(len(values)):
+                z = (values[k] - mean[k]) * factor[k] + beta[k] + added[k]
+                results[k] = zero if z < 0 else z
 
 
 @kernel("batch_norm", "numba")
@@ -196,16 +197,17 @@ def _item_sums(start, stop, dy, y, x, mean, inv_std, rows, channels, relu, sums)
         plain[:] = 0
         weighted[:] = 0
         for row in range(first, last, span):
-            length = min(span, last - row)
+            end = min(row + span, last)
+            values, results, errors = x[row:end], y[row:end], dy[row:end]
             if relu:
-                for k in range(length):
-                    dz = dy[row + k] if y[row + k] > 0 else zero
+                for k in range(len(values)):
+                    dz = errors[k] if results[k] > 0 else zero
                     plain[k] += dz
-                    weighted[k] += dz * ((x[row + k] - mean[k]) * inv_std[k])
+                    weighted[k] += dz * ((values[k] - mean[k]) * inv_std[k])
             else:
-                for k in range(length):
-                    plain[k] += dy[row + k]
-                    weighted[k] += dy[row + k] * ((x[row + k] - mean[k]) * inv_std[k])
+                for k in range(len(values)):
+                    plain[k] += errors[k]
+                    weighted[k] += errors[k] * ((values[k] - mean[k]) * inv_std[k])
         for c in range(channels):
             a, b = 0.0, 0.0
             for k in range(c, span, channels):
@@ -218,22 +220,28 @@ def _item_sums(start, stop, dy, y, x, mean, inv_std, rows, channels, relu, sums)
 def _gradient_items(  # type: ignore[no-untyped-def]
     start, stop, dy, y, x, dx, dshortcut, mean, slope, shift, factor, item, relu, add
 ):
-    span = len(mean)
-    zero = x.dtype.type(0)
+    span, zero = len(mean), x.dtype.type(0)
     for row in range(start * item, min(stop * item, len(x)), span):
-        length = min(span, len(x) - row)
+        end = min(row + span, len(x))
+        values, results, errors, to_x, to_shortcut = (
+            x[row:end],
+            y[row:end],
+            dy[row:end],
+            dx[row:end],
+            dshortcut[row:end],
+        )
         if relu and add:
-            for k in range(length):
-                dz = dy[row + k] if y[row + k] > 0 else zero
-                dshortcut[row + k] = dz
-                dx[row + k] = (dz - shift[k] - (x[row + k] - mean[k]) * slope[k]) * factor[k]
+            for k in range(len(values)):
+                dz = errors[k] if results[k] > 0 else zero
+                to_shortcut[k] = dz
+                to_x[k] = (dz - shift[k] - (values[k] - mean[k]) * slope[k]) * factor[k]
         elif relu:
-            for k in range(length):
-                dz = dy[row + k] if y[row + k] > 0 else zero
-                dx[row + k] = (dz - shift[k] - (x[row + k] - mean[k]) * slope[k]) * factor[k]
+            for k in range(len(values)):
+                dz = errors[k] if results[k] > 0 else zero
+                to_x[k] = (dz - shift[k] - (values[k] - mean[k]) * slope[k]) * factor[k]
         else:
-            for k in range(length):
-                dx[row + k] = (dy[row + k] - shift[k] - (x[row + k] - mean[k]) * slope[k]) * factor[k]
+            for k in range(len(values)):
+                to_x[k] = (errors[k] - shift[k] - (values[k] - mean[k]) * slope[k]) * factor[k]
 
 
 @kernel("batch_norm_gradient", "numba")

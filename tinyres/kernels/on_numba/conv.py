@@ -30,6 +30,7 @@ Array = Any
 Padding = tuple[int, int, int, int]
 
 ONE, TWO = 1, 2  # vectors of filters in a block
+SIXTEEN = 16  # channels of the paper's first stage: as a constant they fold into the addresses of 16 pixels
 WIDE, NARROW = (16, 8) if VECTOR_BYTES == 64 else (8, 4)  # pixels (or values of x) in a block of one or two vectors
 BAND_BYTES = 32 << 10  # rows of x and dy that the weight gradient goes over at a time, to stay in the first-level cache
 CHUNKS = 16  # of images, each with its own sums of the weight gradient
@@ -123,20 +124,24 @@ def _correlate(
 
 @njit(nogil=True, cache=True)
 def _lay(  # type: ignore[no-untyped-def]
-    x, start, h, w, all_channels, channel, c, canvas, high, wide, pitch, top, left
+    x, start, h, w, all_channels, channel, c, canvas, begin, end, wide, pitch, top, left
 ):
-    """Copy what falls on the canvas [high, wide, pitch] when an image's corner is put at (top, left)."""
+    """Copy what falls on rows begin to end of the canvas [., wide, pitch] when an image's corner is at (top, left)."""
     first, last = max(0, -left), min(w, wide - left)
-    for i in range(max(0, -top), min(h, high - top)):
-        to = ((i + top) * wide + first + left) * pitch
-        source = start + (i * w + first) * all_channels + channel
+    for row in range(max(begin, top), min(end, top + h)):
+        to = (row * wide + first + left) * pitch
+        source = start + ((row - top) * w + first) * all_channels + channel
         if c == all_channels and c == pitch:
-            for k in range((last - first) * c):  # one run of memory
-                canvas[to + k] = x[source + k]
+            run = (last - first) * c
+            pixels, place = x[source : source + run], canvas[to : to + run]
+            for k in range(run):
+                place[k] = pixels[k]
         else:
             for j in range(last - first):
+                pixel = x[source + j * all_channels : source + j * all_channels + c]
+                place = canvas[to + j * pitch : to + j * pitch + c]
                 for k in range(c):
-                    canvas[to + j * pitch + k] = x[source + j * all_channels + k]
+                    place[k] = pixel[k]
 
 
 @njit(nogil=True, cache=True)
@@ -151,8 +156,11 @@ def _correlate_images(  # type: ignore[no-untyped-def]
     pixels = WIDE if vectors == 1 and j_count > NARROW else NARROW
     row_step, pixel_step, run, out_step = wide * c, stride * c, s * c, step * all_filters
     for n in range(start, stop):
-        _lay(x, n * h * w * all_channels, h, w, all_channels, channel, c, canvas, high, wide, c, top, left)
+        image = n * h * w * all_channels
         for i in range(i_count):
+            begin = 0 if i == 0 else (i - 1) * stride + r  # only the rows that this output row sees first: they stay
+            end = i * stride + r  # in the first-level cache until they have been used
+            _lay(x, image, h, w, all_channels, channel, c, canvas, begin, end, wide, c, top, left)
             for j in range(0, j_count, pixels):
                 x0 = (i * stride * wide + j * stride) * c
                 pixel = (n * out_h + first_i + i * step) * out_w + first_j + j * step
@@ -163,6 +171,11 @@ def _correlate_images(  # type: ignore[no-untyped-def]
                         correlate_block(
                             canvas, x0, row_step, pixel_step, packed, w0, r, run,
                             out, out0, out_step, count, lanes, NARROW, TWO,
+                        )  # fmt: skip
+                    elif pixels == WIDE and pixel_step == SIXTEEN:
+                        correlate_block(
+                            canvas, x0, row_step, SIXTEEN, packed, w0, r, run,
+                            out, out0, out_step, count, lanes, WIDE, ONE,
                         )  # fmt: skip
                     elif pixels == WIDE:
                         correlate_block(
@@ -193,11 +206,15 @@ def _weight_sums(  # type: ignore[no-untyped-def]
     for chunk in range(start, stop):
         base = chunk * blocks * r * run * width
         for n in range(chunk * n_count // chunks, (chunk + 1) * n_count // chunks):
-            _lay(x, n * h * w * all_channels, h, w, all_channels, channel, c, canvas, high, wide, c, top, left)
-            first = n * i_count * j_count * all_filters
-            _lay(dy, first, i_count, j_count, all_filters, filter_, f, errors, i_count, j_count, padded, 0, 0)
+            image, cotangent = n * h * w * all_channels, n * i_count * j_count * all_filters
             for i in range(0, i_count, band):
                 rows = min(band, i_count - i)
+                begin = 0 if i == 0 else (i - 1) * stride + r
+                end = (i + rows - 1) * stride + r
+                _lay(x, image, h, w, all_channels, channel, c, canvas, begin, end, wide, c, top, left)
+                _lay(
+                    dy, cotangent, i_count, j_count, all_filters, filter_, f, errors, i, i + rows, j_count, padded, 0, 0
+                )
                 for b in range(blocks):
                     dy0 = i * j_count * padded + b * width
                     for tap in range(r):

@@ -21,31 +21,38 @@ def _share(function: Any, size: int, *arrays: Array) -> None:
     share(function, -(-size // ITEM), size, *(array.reshape(-1) for array in arrays))
 
 
+# A slice of the item, then a loop from 0: a negative index, which Numba must allow for, would keep the compiler from
+# making vectors.
 @njit(nogil=True, cache=True)
 def _add(start, stop, a, b, y):  # type: ignore[no-untyped-def]
-    for k in range(start * ITEM, min(stop * ITEM, len(y))):
+    item = slice(start * ITEM, stop * ITEM)
+    a, b, y = a[item], b[item], y[item]
+    for k in range(len(y)):
         y[k] = a[k] + b[k]
 
 
 @njit(nogil=True, cache=True)
 def _add_relu(start, stop, a, b, y):  # type: ignore[no-untyped-def]
-    zero = y.dtype.type(0)
-    for k in range(start * ITEM, min(stop * ITEM, len(y))):
+    item, zero = slice(start * ITEM, stop * ITEM), y.dtype.type(0)
+    a, b, y = a[item], b[item], y[item]
+    for k in range(len(y)):
         total = a[k] + b[k]
         y[k] = zero if total < 0 else total  # a NaN stays one
 
 
 @njit(nogil=True, cache=True)
 def _relu(start, stop, x, y):  # type: ignore[no-untyped-def]
-    zero = y.dtype.type(0)
-    for k in range(start * ITEM, min(stop * ITEM, len(y))):
+    item, zero = slice(start * ITEM, stop * ITEM), y.dtype.type(0)
+    x, y = x[item], y[item]
+    for k in range(len(y)):
         y[k] = zero if x[k] < 0 else x[k]
 
 
 @njit(nogil=True, cache=True)
 def _relu_gradient(start, stop, dy, y, dx):  # type: ignore[no-untyped-def]
-    zero = y.dtype.type(0)
-    for k in range(start * ITEM, min(stop * ITEM, len(y))):
+    item, zero = slice(start * ITEM, stop * ITEM), y.dtype.type(0)
+    dy, y, dx = dy[item], y[item], dx[item]
+    for k in range(len(y)):
         dx[k] = dy[k] if y[k] > 0 else zero
 
 

@@ -19,10 +19,11 @@ def _average(start, stop, x, y):  # type: ignore[no-untyped-def]
     sums = np.empty(channels, x.dtype)
     for n in range(start, stop):
         sums[:] = 0
+        image = x[n]
         for i in range(h):
             for j in range(w):
                 for c in range(channels):
-                    sums[c] += x[n, i, j, c]
+                    sums[c] += image[i, j, c]
         for c in range(channels):
             y[n, c] = sums[c] / (h * w)
 
@@ -34,10 +35,11 @@ def _spread(start, stop, dy, dx):  # type: ignore[no-untyped-def]
     for n in range(start, stop):
         for c in range(channels):
             share_of_each[c] = dy[n, c] / (h * w)
+        image = dx[n]
         for i in range(h):
             for j in range(w):
                 for c in range(channels):
-                    dx[n, i, j, c] = share_of_each[c]
+                    image[i, j, c] = share_of_each[c]
 
 
 @kernel("global_avg_pool", "numba")

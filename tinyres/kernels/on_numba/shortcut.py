@@ -17,26 +17,26 @@ def _subsample(start, stop, x, y, stride):  # type: ignore[no-untyped-def]
     _, high, wide, channels = y.shape
     own = x.shape[3]
     for n in range(start, stop):
+        image, result = x[n], y[n]
         for i in range(high):
             for j in range(wide):
+                pixel, place = image[i * stride, j * stride], result[i, j]
                 for c in range(own):
-                    y[n, i, j, c] = x[n, i * stride, j * stride, c]
-                for c in range(own, channels):
-                    y[n, i, j, c] = 0
+                    place[c] = pixel[c]
+                place[own:channels] = 0
 
 
 @njit(nogil=True, cache=True)
 def _spread(start, stop, dy, dx, stride):  # type: ignore[no-untyped-def]
     _, h, w, own = dx.shape
     for n in range(start, stop):
-        for i in range(h):
-            for j in range(w):
-                if i % stride == 0 and j % stride == 0:
-                    for c in range(own):
-                        dx[n, i, j, c] = dy[n, i // stride, j // stride, c]
-                else:
-                    for c in range(own):
-                        dx[n, i, j, c] = 0
+        result = dx[n]
+        result[:] = 0
+        for i in range(0, h, stride):
+            for j in range(0, w, stride):
+                pixel, place = dy[n, i // stride, j // stride], result[i, j]
+                for c in range(own):
+                    place[c] = pixel[c]
 
 
 @kernel("pad_shortcut", "numba")

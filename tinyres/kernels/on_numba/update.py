@@ -18,7 +18,9 @@ ITEM = 1 << 14  # values that a thread takes at a time
 
 @njit(nogil=True, cache=True)
 def _update(start, stop, w, v, g, new_w, new_v, lr, momentum, weight_decay, nesterov):  # type: ignore[no-untyped-def]
-    for k in range(start * ITEM, min(stop * ITEM, len(w))):
+    item = slice(start * ITEM, stop * ITEM)
+    w, v, g, new_w, new_v = w[item], v[item], g[item], new_w[item], new_v[item]
+    for k in range(len(w)):
         gradient = g[k] + weight_decay * w[k]
         velocity = momentum * v[k] + gradient
         step = gradient + momentum * velocity if nesterov else velocity

@@ -43,10 +43,10 @@ class _Emitter:
         self.lanes = VECTOR_BYTES // self.itemsize
         self.vector = ir.VectorType(self.element, self.lanes)
         suffix = f"v{self.lanes}f{8 * self.itemsize}"
-        self.fma = self._declare(f"llvm.fma.{suffix}", self.vector, [self.vector] * 3)
+        self.fma = self.declare(f"llvm.fma.{suffix}", self.vector, [self.vector] * 3)
         self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
 
-    def _declare(self, name: str, result: Any, arguments: list[Any]) -> Any:
+    def declare(self, name: str, result: Any, arguments: list[Any]) -> Any:
         declare: Any = cgutils.get_or_insert_function
         return declare(self.b.module, ir.FunctionType(result, arguments), name)
 
@@ -132,19 +132,23 @@ def correlate_block(  # type: ignore[no-untyped-def]
             return e.loop(run, sums, over_run)
 
         sums = e.loop(rows, [e.zero] * (wanted_pixels * wanted_vectors), over_rows)
-        whole = builder.icmp_signed("==", lanes, I64(width))
-        for t in range(wanted_pixels):
-            with builder.if_then(builder.icmp_signed("<", I64(t), count)):
-                pixel = e.at(pout, builder.mul(out_step, I64(t)))
-                with builder.if_else(whole) as (full, partial):
-                    with full:
-                        for v in range(wanted_vectors):
-                            e.store(sums[t * wanted_vectors + v], e.at(pixel, v * e.lanes))
-                    with partial:
+        whole = builder.and_(
+            builder.icmp_signed("==", lanes, I64(width)), builder.icmp_signed("==", count, I64(wanted_pixels))
+        )
+        places = [e.at(pout, builder.mul(out_step, I64(t))) for t in range(wanted_pixels)]
+        with builder.if_else(whole) as (straight, piecemeal):
+            with straight:
+                for n, total in enumerate(sums):
+                    e.store(total, e.at(places[n // wanted_vectors], n % wanted_vectors * e.lanes))
+            with piecemeal:
+                for t in range(wanted_pixels):
+                    with builder.if_then(builder.icmp_signed("<", I64(t), count)):
                         for lane in range(width):
                             with builder.if_then(builder.icmp_signed("<", I64(lane), lanes)):
                                 vector = sums[t * wanted_vectors + lane // e.lanes]
-                                builder.store(builder.extract_element(vector, I32(lane % e.lanes)), e.at(pixel, lane))
+                                builder.store(
+                                    builder.extract_element(vector, I32(lane % e.lanes)), e.at(places[t], lane)
+                                )
         return context.get_dummy_value()
 
     return signature, codegen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from tinyres.kernels.shapes.rules import (
     Array,
     Spec,
     axes_of,
+    exactly,
     floating,
     rank,
     rule,
@@ -36,7 +38,8 @@ def _unary(op: str, x: Array) -> Spec:
 
 @rule("softmax")
 def _softmax(op: str, x: Array, *, axis: int) -> Spec:
-    axes_of(op, x.ndim, axis)
+    if not x.shape[axes_of(op, x.ndim, axis)[0]]:
+        raise ShapeError(f"{op}: axis {axis} of {list(x.shape)} has no values to share 1 among.")
     return [(x.shape, floating(op, x=x))]
 
 
@@ -67,16 +70,21 @@ def _transpose(op: str, x: Array, *, axes: tuple[int, ...]) -> Spec:
     return [(tuple(x.shape[a] for a in axes), x.dtype)]
 
 
+def _indexed(op: str, shape: tuple[int, ...], index: Any) -> tuple[int, ...]:
+    try:
+        return tuple(np.broadcast_to(np.empty((), bool), shape)[index].shape)  # a stand-in without memory
+    except IndexError as error:
+        raise ShapeError(f"{op}: index {index!r} does not fit shape {list(shape)}: {error}.") from None
+
+
 @rule("getitem")
 def _getitem(op: str, x: Array, *, index: Any) -> Spec:
-    try:
-        return [(np.broadcast_to(np.empty((), bool), x.shape)[index].shape, x.dtype)]  # a stand-in without memory
-    except IndexError as error:
-        raise ShapeError(f"{op}: index {index!r} does not fit shape {list(x.shape)}: {error}.") from None
+    return [(_indexed(op, x.shape, index), x.dtype)]
 
 
 @rule("getitem_gradient")
 def _getitem_gradient(op: str, dy: Array, *, index: Any, shape: tuple[int, ...]) -> Spec:
+    exactly(op, "dy", dy, _indexed(op, shape, index))
     return [(shape, floating(op, dy=dy))]
 
 
@@ -104,6 +112,8 @@ def _broadcast_to(op: str, x: Array, *, shape: tuple[int, ...]) -> Spec:
 @rule("sum", "mean")
 def _reduction(op: str, x: Array, *, axis: int | Sequence[int] | None, keepdims: bool) -> Spec:
     axes = axes_of(op, x.ndim, axis)
+    if op == "mean" and not math.prod(x.shape[a] for a in axes):
+        raise ShapeError(f"{op}: {list(x.shape)} has no values along axis {axis}, whose mean is undefined.")
     kept = (1,) if keepdims else ()
     return [(tuple(s for a, n in enumerate(x.shape) for s in ((n,) if a not in axes else kept)), floating(op, x=x))]
 

@@ -12,7 +12,9 @@ from tinyres.kernels.shapes.rules import (
     Array,
     Padding,
     Spec,
+    exactly,
     floating,
+    of_kind,
     out_size,
     rank,
     rule,
@@ -115,6 +117,8 @@ def _batch_norm(op: str, x: Array, gamma: Array, beta: Array, *shortcut: Array, 
 @rule("batch_norm_eval")
 def _batch_norm_eval(op: str, x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, eps: float) -> Spec:
     dtype = floating(op, x=x, gamma=gamma, beta=beta, mean=mean, variance=variance)
+    if not x.ndim:
+        raise ShapeError(f"{op}: x has shape []; [..., C] is wanted, with channels.")
     vector(op, x.shape[-1], "channel", gamma=gamma, beta=beta, mean=mean, variance=variance)
     return [(x.shape, dtype)]
 
@@ -133,6 +137,7 @@ def _batch_norm_gradient(
 def _fused_gradient(
     op: str, dy: Array, y: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, eps: float
 ) -> Spec:
+    floating(op, dy=dy, y=y)
     same_shape(op, x=x, y=y)
     specs = _batch_norm_gradient(op, dy, x, gamma, mean, variance, eps=eps)
     return [*specs, (x.shape, x.dtype)] if op == "bn_add_relu_gradient" else specs  # ..., dshortcut
@@ -159,6 +164,9 @@ def _pad_shortcut(op: str, x: Array, *, channels: int, stride: int) -> Spec:
 
 @rule("pad_shortcut_gradient")
 def _pad_shortcut_gradient(op: str, dy: Array, *, shape: tuple[int, ...], stride: int) -> Spec:
+    rank(op, "dy", dy, "[N, I, J, C]")
+    n, h, w, c = shape
+    exactly(op, "dy", dy, (n, -(-h // stride), -(-w // stride), max(c, dy.shape[3])))
     return [(shape, floating(op, dy=dy))]
 
 
@@ -173,14 +181,23 @@ def _max_pool2d(op: str, x: Array, *, kernel: int, stride: int, padding: int) ->
     return [(shape, floating(op, x=x)), (shape, np.dtype(np.int64))]  # y, place of the maximum in x[n].ravel()
 
 
+def _places_fit(op: str, x_shape: Sequence[int], place: Array) -> None:
+    of_kind(op, "iu", "integers", place=place)
+    rank(op, "x", x_shape, "[N, H, W, C]")
+    rank(op, "place", place, "[N, I, J, C]")
+    exactly(op, "place", place, (x_shape[0], *place.shape[1:3], x_shape[3]))
+
+
 @rule("max_pool2d_gradient")
 def _max_pool2d_gradient(op: str, dy: Array, place: Array, *, shape: tuple[int, ...]) -> Spec:
     same_shape(op, place=place, dy=dy)
+    _places_fit(op, shape, place)
     return [(shape, floating(op, dy=dy))]
 
 
 @rule("max_pool2d_gather")
 def _max_pool2d_gather(op: str, x: Array, place: Array) -> Spec:
+    _places_fit(op, x.shape, place)
     return [(place.shape, floating(op, x=x))]
 
 
@@ -194,7 +211,7 @@ def _global_avg_pool(op: str, x: Array) -> Spec:
 
 @rule("global_avg_pool_gradient")
 def _global_avg_pool_gradient(op: str, dy: Array, *, shape: tuple[int, ...]) -> Spec:
-    rank(op, "dy", dy, "[N, C]")
+    exactly(op, "dy", dy, (shape[0], shape[3]))
     return [(shape, floating(op, dy=dy))]
 
 
@@ -253,9 +270,13 @@ def _augment(
 ) -> Spec:
     rank(op, "images", images, "[M, H, W, C]")
     if images.dtype != np.uint8 or mean.shape != images.shape[1:]:
-        raise ShapeError(
+        error = DtypeError if images.dtype != np.uint8 else ShapeError
+        raise error(
             f"{op}: images are {images.dtype} {list(images.shape)} and mean {list(mean.shape)}; "
             "uint8 images and a mean of one image's shape are wanted."
         )
+    of_kind(op, "iu", "integers", index=index, top=top, left=left)
+    of_kind(op, "b", "booleans", flip=flip)
+    rank(op, "index", index, "[N]")
     same_shape(op, index=index, top=top, left=left, flip=flip)
     return [((len(index), *images.shape[1:]), floating(op, mean=mean))]

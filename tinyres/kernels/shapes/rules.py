@@ -44,6 +44,13 @@ def floating(op: str, **arrays: Array) -> np.dtype[Any]:
     return dtype
 
 
+def of_kind(op: str, kinds: str, wanted: str, **arrays: Array) -> None:
+    """That these arrays hold numbers of a kind (letters of `dtype.kind`), in words `wanted`."""
+    for name, array in arrays.items():
+        if array.dtype.kind not in kinds:
+            raise DtypeError(f"{op}: {name} is {array.dtype}; {wanted} are wanted.")
+
+
 def rank(op: str, name: str, array: Array, layout: str) -> None:
     """That an array (or a shape) has the dimensions that its layout, such as `[N, H, W, C]`, names."""
     wanted, shape = len(layout.strip("[]").split(",")), list(array if isinstance(array, tuple) else array.shape)
@@ -67,6 +74,12 @@ def same_shape(op: str, **arrays: Array) -> None:
                 f"{op}: {name} has shape {list(array.shape)} and {first_name} {list(first.shape)}; "
                 "they must be the same."
             )
+
+
+def exactly(op: str, name: str, array: Array, shape: Sequence[int]) -> None:
+    """That an array has the one shape that fits the op's other arguments."""
+    if array.shape != tuple(shape):
+        raise ShapeError(f"{op}: {name} has shape {list(array.shape)}; {list(shape)} is wanted here.")
 
 
 def vector(op: str, length: int, of: str, **arrays: Array) -> None:
