@@ -184,8 +184,8 @@ def _accumulate(leaf: Tensor, gradient: Tensor) -> None:
     if leaf.slot is None:
         # a copy: the same array may be on its way to other leaves, or be the caller's own cotangent
         leaf.grad = Tensor(gradient.data.copy()) if leaf.grad is None else leaf.grad + gradient
-    elif leaf.grad is None:
-        leaf.slot[...] = gradient.data
-        leaf.grad = Tensor(leaf.slot)
-    else:
+    elif leaf.grad is not None and leaf.grad.data is leaf.slot:
         launch("add", leaf.slot, gradient.data, out=leaf.slot)
+    else:  # the first gradient, or one on top of a gradient that was set by hand
+        leaf.slot[...] = (gradient if leaf.grad is None else leaf.grad + gradient).data
+        leaf.grad = Tensor(leaf.slot)
