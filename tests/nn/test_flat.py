@@ -1,0 +1,114 @@
+"""The flat buffers: parameters and gradients are views of them, whatever happens to a net."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tinyres import Tensor, models, nn, ops
+from tinyres.errors import DtypeError
+from tinyres.nn.flat import Flat, runs
+from tinyres.nn.module import Parameter
+
+
+def parameters(*shapes, dtype=np.float32):
+    return [Parameter(np.full(shape, value, dtype)) for value, shape in enumerate(shapes, 1)]
+
+
+def test_values_move_into_the_buffer_and_arrays_become_views():
+    one, two, three = parameters((2, 2), (3,), ())
+    flat = Flat([one, two, three])
+    assert flat.data.tolist() == [1, 1, 1, 1, 2, 2, 2, 3]
+    flat.data[...] = np.arange(8)
+    assert one.data.tolist() == [[0, 1], [2, 3]]
+    assert two.data.tolist() == [4, 5, 6]
+    two.data[1] = 50
+    assert flat.data[5] == 50
+    assert (one.start, two.start, three.start) == (0, 4, 7)
+    assert all(p.is_flat() for p in (one, two, three))
+
+
+def test_gradients_land_in_the_other_buffer():
+    one, two = parameters((2,), (2,))
+    flat = Flat([one, two])
+    for round_ in (1, 2):
+        (one * 3.0 + two * one).sum().backward()
+        assert flat.grad.tolist() == [5.0 * round_, 5.0 * round_, 1.0 * round_, 1.0 * round_]
+        assert np.shares_memory(one.grad.data, flat.grad)
+    one.grad = two.grad = None
+    (one * 1.0).sum().backward()
+    assert flat.grad.tolist()[:2] == [1, 1]  # what stood there from before is not added to
+    assert two.grad is None
+
+
+def test_a_gradient_that_is_there_already_moves_too():
+    (one,) = parameters((2,))
+    (one * 3.0).sum().backward()
+    flat = Flat([one])
+    assert flat.grad.tolist() == [3, 3]
+    (one * 1.0).sum().backward()
+    assert one.grad.numpy().tolist() == [4, 4]
+    assert np.shares_memory(one.grad.data, flat.grad)
+
+
+def test_a_hook_on_a_parameter_changes_what_is_stored():
+    (one,) = parameters((2,))
+    flat = Flat([one])
+    one.register_hook(lambda g: g * 10.0)
+    (one * 3.0).sum().backward()
+    assert flat.grad.tolist() == [30, 30]
+
+
+def test_types_do_not_share_a_buffer():
+    with pytest.raises(DtypeError, match="parameters of float32 and float64 cannot share a buffer; use astype"):
+        Flat(parameters((2,)) + parameters((2,), dtype=np.float64))
+
+
+def test_runs_are_stretches_without_a_gap():
+    ps = parameters((2,), (3,), (1,), (4,))
+    flat = Flat(ps)
+    assert list(runs(ps)) == [(flat, slice(0, 10))]
+    assert list(runs([ps[0], ps[1], ps[3]])) == [(flat, slice(0, 5)), (flat, slice(6, 10))]
+    assert list(runs([ps[1], ps[0]])) == [(flat, slice(2, 5)), (flat, slice(0, 2))]
+    assert list(runs([])) == []
+    others = parameters((2,))
+    other = Flat(others)
+    assert list(runs([ps[0], others[0], ps[1]])) == [(flat, slice(0, 2)), (other, slice(0, 2)), (flat, slice(2, 5))]
+
+
+def test_whether_a_parameter_still_lies_in_its_buffer():
+    one, two = parameters((2,), (2,))
+    assert not one.is_flat()
+    Flat([one, two])
+    two.data = two.data * 2
+    assert one.is_flat()
+    assert not two.is_flat()
+
+
+@pytest.mark.parametrize("name", ["resnet8", "plain8"])
+def test_a_net_is_flat_from_the_start_and_after_everything(name, rng):
+    model = models.create(name)
+    images = rng.standard_normal((2, 8, 8, 3)).astype(np.float32)
+
+    def check(dtype=np.float32):
+        (found,) = runs(model.parameters())
+        flat, part = found
+        assert part == slice(0, flat.data.size)
+        assert flat.data.size == sum(p.size for p in model.parameters())
+        assert flat.data.dtype == flat.grad.dtype == dtype
+        ops.sum(model(Tensor(images.astype(dtype)))).backward()
+        joined = np.concatenate([p.grad.numpy().ravel() for p in model.parameters()])
+        np.testing.assert_array_equal(flat.grad, joined)
+        np.testing.assert_array_equal(flat.data, np.concatenate([p.data.ravel() for p in model.parameters()]))
+
+    check()
+    model.load_state_dict(models.create(name, seed=3).state_dict())
+    check()
+    model.astype(np.float64)
+    check(np.float64)
+
+
+def test_a_module_without_parameters_has_nothing_to_flatten():
+    net = nn.Sequential(nn.ReLU(), nn.Flatten())
+    assert net.flatten() is net
+    assert net.astype(np.float64) is net
