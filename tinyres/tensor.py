@@ -80,6 +80,16 @@ class Tensor:
         self.hooks: list[Hook] | None = None  # of a leaf; those of a result stand on its node
         self.slot: Array | None = None  # where the gradient of a parameter is stored: a view into a flat buffer
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle takes along: no place in a graph, none in a flat buffer."""
+        if self.node is not None:
+            raise GradientError(f"only leaves can be copied, this tensor is made by {self.node.name}; use .detach().")
+        return {name: getattr(self, name) for name in ("data", "requires_grad", "grad", "hooks")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Tensor.__init__(self, state["data"], state["requires_grad"])  # with a number of its own: backward goes by it
+        self.grad, self.hooks = state["grad"], state["hooks"]
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of the dimensions."""

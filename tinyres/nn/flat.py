@@ -7,6 +7,7 @@ second. So the update of a whole net is one call of one kernel, and an all-reduc
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from tinyres.errors import DtypeError
 from tinyres.kernels.launch import Array, array_module
@@ -23,8 +24,12 @@ class Parameter(Tensor):
         self.flat: Flat | None = None
         self.start = 0  # place of its first value in the flat buffer
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.flat, self.start = None, 0
+
     def is_flat(self) -> bool:
-        """Whether its array and its slot lie in its flat buffer; not after `p.data = array` or in a deep copy."""
+        """Whether its array and its slot lie in its flat buffer: not in a copy, nor after `p.data = array`."""
         return (
             self.flat is not None
             and self.slot is not None
