@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,16 @@ def test_detach_cuts_the_graph_and_shares_the_array():
     assert not cut.requires_grad
     (cut * x).sum().backward()
     assert x.grad.numpy().tolist() == [3, 6]
+
+
+def test_only_leaves_are_copied():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    twin = copy.copy(x)
+    assert twin.data is x.data
+    (x * twin).sum().backward()
+    assert x.grad is not twin.grad
+    with pytest.raises(GradientError, match=r"only leaves can be copied, this tensor is made by mul; use .detach\(\)"):
+        copy.deepcopy(x * 2.0)
 
 
 OPERATORS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -200,10 +201,41 @@ def test_hooks_listen_to_a_whole_net_and_change_nothing(rng):
 
 
 # ---- copies --------------------------------------------------------------------------------------------------------
-def test_a_deep_copy_trains_by_itself(rng):
-    """A copy's arrays are no longer views of its flat buffer; training must notice."""
+COPIES = [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))]
+
+
+@pytest.mark.parametrize("copied", COPIES, ids=["deepcopy", "pickle"])
+def test_a_copy_and_its_original_in_one_graph(copied):
+    """Backward tells leaves apart by the number that each draws when it is made; a copy must draw its own."""
+    one = nn.Linear(2, 1).flatten()
+    two = copied(one)
+    x = np.array([[1, 2]], np.float32)
+    (one(x) * 1.0 + two(x) * 10.0).sum().backward()
+    assert one.weight.grad.numpy().tolist() == [[1], [2]]
+    assert two.weight.grad.numpy().tolist() == [[10], [20]]
+
+
+@pytest.mark.parametrize("copied", COPIES, ids=["deepcopy", "pickle"])
+def test_a_copy_has_values_modes_and_gradients_but_shares_nothing(copied):
+    net = Net().flatten()
+    net.eval()(X).sum().backward()
+    net.first.weight.requires_grad = False
+    other = copied(net)
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(other.state_dict()[name], array)
+    for p, q in zip(net.parameters(), other.parameters(), strict=True):
+        assert p.requires_grad == q.requires_grad
+        np.testing.assert_array_equal(p.grad.numpy(), q.grad.numpy())
+        assert not np.shares_memory(p.data, q.data)
+        assert not np.shares_memory(p.grad.data, q.grad.data)
+    assert not other.training
+    assert not other.body[0].training
+
+
+@pytest.mark.parametrize("copied", COPIES, ids=["deepcopy", "pickle"])
+def test_a_copy_trains_by_itself(copied, rng):
     model = models.create("resnet8", num_classes=3)
-    other = copy.deepcopy(model)
+    other = copied(model)
     images, labels = rng.standard_normal((4, 8, 8, 3)).astype(np.float32), [0, 1, 2, 1]
     start = model.state_dict()
     results = []

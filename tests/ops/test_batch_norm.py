@@ -197,3 +197,16 @@ def test_a_fusion_wants_a_shortcut_of_its_shape():
     x = np.ones((2, 3))
     with pytest.raises(ShapeError, match=r"bn_add_relu: shortcut has shape \[2, 4\] and x \[2, 3\]; they must be the"):
         ops.bn_add_relu(x, np.ones(3), np.ones(3), np.ones((2, 4)), None, None, training=True)
+
+
+@pytest.mark.parametrize("wanted", [0, 1, 2])
+def test_second_derivatives_through_one_gradient_only(wanted, rng):
+    """Of dx, dgamma and dbeta just one is used; the cotangents of the other two are then missing, not 0."""
+    arrays = [rng.standard_normal((5, 3)), rng.standard_normal(3), rng.standard_normal(3)]
+    cotangent = rng.standard_normal((5, 3))
+
+    def f(*inputs):
+        y = ops.batch_norm(*inputs, None, None, training=True)
+        return tinyres.grad(y * y, inputs[wanted], cotangent, create_graph=True)
+
+    assert gradcheck(f, arrays, order=2) < 1e-6
