@@ -23,15 +23,18 @@ import numpy as np
 from numba import njit
 
 from tinyres.kernels.on_numba.threads import share
-from tinyres.kernels.on_numba.vectors import VECTOR_BYTES, correlate_block, outer_block
+from tinyres.kernels.on_numba.vectors import REGISTERS, VECTOR_BYTES, correlate_block, outer_block
 from tinyres.kernels.registry import kernel
 
 Array = Any
 Padding = tuple[int, int, int, int]
 
+# Literals of the blocks. A block's sums fill most of the vector registers: 16 or 24 of 32, half as many of 16.
 ONE, TWO = 1, 2  # vectors of filters in a block
-SIXTEEN = 16  # channels of the paper's first stage: as a constant they fold into the addresses of 16 pixels
-WIDE, NARROW = (16, 8) if VECTOR_BYTES == 64 else (8, 4)  # pixels (or values of x) in a block of one or two vectors
+WIDE, NARROW = (16, 8) if REGISTERS == 32 else (8, 4)  # pixels, or values of x, in a block of one or two vectors
+THREE = 3  # taps of a filter row that share the x they read
+TAP_WIDE, TAP_NARROW = (8, 4) if REGISTERS == 32 else (4, 2)  # values of x in a block of three taps
+C16, C32, C64 = 16, 32, 64  # channels of the paper's stages: as constants they fold into the addresses of the pixels
 BAND_BYTES = 32 << 10  # rows of x and dy that the weight gradient goes over at a time, to stay in the first-level cache
 CHUNKS = 16  # of images, each with its own sums of the weight gradient
 
@@ -69,14 +72,17 @@ def conv2d_weight(
     """[N,H,W,C], [N,I,J,F] -> [R,S,C/groups,F]."""
     r, s, c, f = *shape[:3], shape[3] // groups
     vectors, width = _block(f, x.dtype)
-    values = WIDE if vectors == 1 else NARROW
-    run = -(-s * c // values) * values
+    values = TAP_WIDE if vectors == 1 else TAP_NARROW
+    taps = THREE if stride == 1 and s == THREE and c % values == 0 else 1
+    if taps == 1:
+        values = WIDE if vectors == 1 else NARROW
+    run = -(-s * c // values) * values  # S*C, filled up to whole blocks
     chunks = min(len(x), CHUNKS)
     flat = x.reshape(-1), dy.reshape(-1)
     for g in range(groups):
         sums = np.zeros((chunks, -(-f // width), r, run, width), x.dtype)
         channels, filters = (*x.shape, g * c, c), (*dy.shape[1:], g * f, f)
-        geometry = (*channels, *filters, r, s, run, stride, padding[0], padding[2], vectors, width)
+        geometry = (*channels, *filters, r, s, run, stride, padding[0], padding[2], vectors, width, taps, values)
         operations = 2 * dy.size // groups * r * s * c
         share(_weight_sums, chunks, operations, *flat, sums.reshape(-1), chunks, *geometry)
         total = sums.sum(0)[:, :, : s * c]  # [F/width, R, S*C, width]
@@ -155,6 +161,7 @@ def _correlate_images(  # type: ignore[no-untyped-def]
     canvas = np.zeros((high * wide + stride * WIDE) * c, x.dtype)  # a last block may read beyond the last pixel
     pixels = WIDE if vectors == 1 and j_count > NARROW else NARROW
     row_step, pixel_step, run, out_step = wide * c, stride * c, s * c, step * all_filters
+    three = stride == 1 and s == THREE
     for n in range(start, stop):
         image = n * h * w * all_channels
         for i in range(i_count):
@@ -167,25 +174,40 @@ def _correlate_images(  # type: ignore[no-untyped-def]
                 count = min(pixels, j_count - j)
                 for b in range(0, f, width):
                     out0, w0, lanes = pixel * all_filters + filter_ + b, b * r * run, min(width, f - b)
-                    if vectors == 2:
+                    if three and pixels == WIDE and c == C16:
+                        correlate_block(
+                            canvas, x0, row_step, C16, packed, w0, r, C16,
+                            out, out0, out_step, count, lanes, WIDE, ONE, THREE,
+                        )  # fmt: skip
+                    elif three and vectors == 1 and c == C16:
+                        correlate_block(
+                            canvas, x0, row_step, C16, packed, w0, r, C16,
+                            out, out0, out_step, count, lanes, NARROW, ONE, THREE,
+                        )  # fmt: skip
+                    elif three and vectors == 2 and c == C32:
+                        correlate_block(
+                            canvas, x0, row_step, C32, packed, w0, r, C32,
+                            out, out0, out_step, count, lanes, NARROW, TWO, THREE,
+                        )  # fmt: skip
+                    elif three and vectors == 2 and c == C64:
+                        correlate_block(
+                            canvas, x0, row_step, C64, packed, w0, r, C64,
+                            out, out0, out_step, count, lanes, NARROW, TWO, THREE,
+                        )  # fmt: skip
+                    elif vectors == 2:
                         correlate_block(
                             canvas, x0, row_step, pixel_step, packed, w0, r, run,
-                            out, out0, out_step, count, lanes, NARROW, TWO,
-                        )  # fmt: skip
-                    elif pixels == WIDE and pixel_step == SIXTEEN:
-                        correlate_block(
-                            canvas, x0, row_step, SIXTEEN, packed, w0, r, run,
-                            out, out0, out_step, count, lanes, WIDE, ONE,
+                            out, out0, out_step, count, lanes, NARROW, TWO, ONE,
                         )  # fmt: skip
                     elif pixels == WIDE:
                         correlate_block(
                             canvas, x0, row_step, pixel_step, packed, w0, r, run,
-                            out, out0, out_step, count, lanes, WIDE, ONE,
+                            out, out0, out_step, count, lanes, WIDE, ONE, ONE,
                         )  # fmt: skip
                     else:
                         correlate_block(
                             canvas, x0, row_step, pixel_step, packed, w0, r, run,
-                            out, out0, out_step, count, lanes, NARROW, ONE,
+                            out, out0, out_step, count, lanes, NARROW, ONE, ONE,
                         )  # fmt: skip
 
 
@@ -193,16 +215,17 @@ def _correlate_images(  # type: ignore[no-untyped-def]
 def _weight_sums(  # type: ignore[no-untyped-def]
     start, stop, x, dy, sums, chunks,
     n_count, h, w, all_channels, channel, c, i_count, j_count, all_filters, filter_, f, r, s, run, stride, top,
-    left, vectors, width,
+    left, vectors, width, taps, values,
 ):  # fmt: skip
     """Sums of the chunks from start to stop, each over its images; layout [chunk, F/width, R, run, width]."""
     high, wide = (i_count - 1) * stride + r, (j_count - 1) * stride + s
     canvas = np.zeros(high * wide * c + run, x.dtype)
     blocks = (f + width - 1) // width
     padded = blocks * width
-    errors = np.zeros(i_count * j_count * padded, x.dtype)
-    values = WIDE if vectors == 1 else NARROW
+    straight = padded == all_filters  # dy can be read as it is
+    errors = dy if straight else np.zeros(i_count * j_count * padded, x.dtype)
     band = max(1, BAND_BYTES // ((wide * c * stride + j_count * padded) * x.itemsize))
+    x_row, x_pixel, dy_row = stride * wide * c, stride * c, j_count * padded
     for chunk in range(start, stop):
         base = chunk * blocks * r * run * width
         for n in range(chunk * n_count // chunks, (chunk + 1) * n_count // chunks):
@@ -212,22 +235,34 @@ def _weight_sums(  # type: ignore[no-untyped-def]
                 begin = 0 if i == 0 else (i - 1) * stride + r
                 end = (i + rows - 1) * stride + r
                 _lay(x, image, h, w, all_channels, channel, c, canvas, begin, end, wide, c, top, left)
-                _lay(
-                    dy, cotangent, i_count, j_count, all_filters, filter_, f, errors, i, i + rows, j_count, padded, 0, 0
-                )
+                if not straight:
+                    _lay(
+                        dy, cotangent, i_count, j_count, all_filters, filter_, f, errors, i, i + rows, j_count, padded,
+                        0, 0,
+                    )  # fmt: skip
                 for b in range(blocks):
-                    dy0 = i * j_count * padded + b * width
+                    dy0 = (cotangent if straight else 0) + i * dy_row + b * width
                     for tap in range(r):
-                        for q in range(0, run, values):
+                        for q in range(0, c if taps == THREE else run, values):
                             x0 = (i * stride + tap) * wide * c + q
                             acc0 = base + ((b * r + tap) * run + q) * width
-                            if vectors == 2:
+                            if taps == THREE and vectors == 2:
                                 outer_block(
-                                    canvas, x0, stride * wide * c, stride * c, errors, dy0, j_count * padded, padded,
-                                    rows, j_count, sums, acc0, NARROW, TWO,
+                                    canvas, x0, x_row, x_pixel, errors, dy0, dy_row, padded,
+                                    rows, j_count, sums, acc0, c * width, TAP_NARROW, TWO, THREE,
+                                )  # fmt: skip
+                            elif taps == THREE:
+                                outer_block(
+                                    canvas, x0, x_row, x_pixel, errors, dy0, dy_row, padded,
+                                    rows, j_count, sums, acc0, c * width, TAP_WIDE, ONE, THREE,
+                                )  # fmt: skip
+                            elif vectors == 2:
+                                outer_block(
+                                    canvas, x0, x_row, x_pixel, errors, dy0, dy_row, padded,
+                                    rows, j_count, sums, acc0, 0, NARROW, TWO, ONE,
                                 )  # fmt: skip
                             else:
                                 outer_block(
-                                    canvas, x0, stride * wide * c, stride * c, errors, dy0, j_count * padded, padded,
-                                    rows, j_count, sums, acc0, WIDE, ONE,
+                                    canvas, x0, x_row, x_pixel, errors, dy0, dy_row, padded,
+                                    rows, j_count, sums, acc0, 0, WIDE, ONE, ONE,
                                 )  # fmt: skip

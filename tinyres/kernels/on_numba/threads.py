@@ -1,7 +1,7 @@
 """Compiled functions on all cores: Python threads, since a function compiled with `nogil` runs without the interpreter.
 
 A kernel is a serial function of a range of items (images, blocks of rows), each of which it computes on its own, so the
-result cannot depend on how many threads there are. The calling thread takes the first share itself. Numba's own
+result cannot depend on how many threads there are. The calling thread works with the others. Numba's own
 `parallel=True` would do the same but takes seven seconds to compile a function, not one.
 
 The number of threads is that of the cores the process may use, or NUMBA_NUM_THREADS if that is set.
@@ -9,31 +9,33 @@ The number of threads is that of the cores the process may use, or NUMBA_NUM_THR
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-Task = tuple[Callable[..., Any], tuple[Any, ...]]
-
 # Below this many elementary operations the second thread costs more to wake (some 20 microseconds) than it saves.
 WORTH_SHARING = 200_000
+# The range is cut finer than there are threads, and each takes the next part when it is free: a thread that wakes late or
+# whose core is busy elsewhere then holds up the others by a part at most.
+PARTS_A_THREAD = 3
 
 
 class _Worker:
     """A thread that runs the tasks put before it, one at a time."""
 
     def __init__(self) -> None:
-        self.tasks: SimpleQueue[Task] = SimpleQueue()
+        self.tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self.outcomes: SimpleQueue[BaseException | None] = SimpleQueue()
         threading.Thread(target=self._work, name="tinyres-kernels", daemon=True).start()
 
     def _work(self) -> None:
         while True:
-            function, arguments = self.tasks.get()
+            task = self.tasks.get()
             try:
-                function(*arguments)
+                task()
                 self.outcomes.put(None)
             except BaseException as error:
                 self.outcomes.put(error)
@@ -76,15 +78,23 @@ def share(function: Callable[..., Any], items: int, operations: int, *arguments:
     if threads <= 1 or not _busy.acquire(blocking=False):  # two callers at once: the second works alone
         function(0, items, *arguments)
         return
+    parts = threads * PARTS_A_THREAD
+    bounds = [items * k // parts for k in range(parts + 1)]
+    following = itertools.count()
+
+    def take() -> None:
+        while (k := next(following)) < parts:
+            if bounds[k] < bounds[k + 1]:
+                function(bounds[k], bounds[k + 1], *arguments)
+
     try:
         while len(_workers) < threads - 1:
             _workers.append(_Worker())
-        bounds = [items * k // threads for k in range(threads + 1)]
         helpers = _workers[: threads - 1]
-        for worker, start, stop in zip(helpers, bounds[1:], bounds[2:], strict=False):
-            worker.tasks.put((function, (start, stop, *arguments)))
+        for worker in helpers:
+            worker.tasks.put(take)
         try:
-            function(bounds[0], bounds[1], *arguments)
+            take()
         finally:
             errors = [worker.outcomes.get() for worker in helpers]
         for error in errors:

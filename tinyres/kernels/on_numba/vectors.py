@@ -5,14 +5,17 @@ templates over the type of the arrays (float32, float64) and, as literal integer
 VECTORS, and they take the width of a vector from the processor (AVX-512, AVX, else 128 bits: SSE, NEON). LLVM turns a
 vector that the processor does not have into those that it has.
 
-    correlate_block   out[t, :] = sum over r, k of  x[r*row_step + t*pixel_step + k] * w[r, k, :]
-    outer_block       acc[q, :] += sum over i, j of  x[i*x_row + j*x_pixel + q] * dy[i*dy_row + j*dy_pixel, :]
+    correlate_block   out[t] = sum over r, s, k of  x[r*row_step + (t + s)*pixel_step + k] * w[r, s, k]
+    outer_block       acc[s, q] += sum over i, j of  x[i*x_row + j*pixel_step + q] * dy[i*dy_row + j - s]
 
-Both read x one value at a time, copied to all lanes, and w, dy and acc a vector at a time.
+t counts pixels, s the taps of a filter row that share a value of x while it is in a register (TAPS of them, all unrolled),
+k and q values of one pixel, or of the whole run of a filter row where TAPS is 1. x is read one value at a time, copied to
+all lanes; w, dy, acc and out a vector or two at a time, the last index of each.
 """
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -31,6 +34,7 @@ def _vector_bytes() -> int:
 
 
 VECTOR_BYTES = _vector_bytes()
+REGISTERS = 32 if VECTOR_BYTES == 64 or platform.machine() in ("aarch64", "arm64") else 16
 
 
 class _Emitter:
@@ -97,58 +101,60 @@ def _pointer(context: Any, builder: Any, kind: Any, array: Any) -> Any:
 
 @intrinsic
 def correlate_block(  # type: ignore[no-untyped-def]
-    typing, x, x0, row_step, pixel_step, w, w0, rows, run, out, out0, out_step, count, lanes, pixels, vectors
+    typing, x, x0, row_step, pixel_step, w, w0, rows, run, out, out0, out_step, count, lanes, pixels, vectors, taps
 ):
-    """Write `count` output pixels of `lanes` channels; `pixels` and `vectors` are literal and bound them."""
-    if not isinstance(pixels, types.IntegerLiteral):
+    """Write `count` output pixels of `lanes` filters; the literals `pixels` and `vectors` bound them."""
+    if not isinstance(taps, types.IntegerLiteral):
         return None  # Numba asks once more with literals
-    wanted_pixels, wanted_vectors = pixels.literal_value, vectors.literal_value
+    P, V, T = pixels.literal_value, vectors.literal_value, taps.literal_value
     i = types.int64
-    signature = types.void(x, i, i, i, w, i, i, i, out, i, i, i, i, pixels, vectors)
+    signature = types.void(x, i, i, i, w, i, i, i, out, i, i, i, i, pixels, vectors, taps)
 
     def codegen(context, builder, _, arguments):  # type: ignore[no-untyped-def]
-        ax, x0, row_step, pixel_step, aw, w0, rows, run, aout, out0, out_step, count, lanes, _, _ = arguments
+        ax, x0, row_step, pixel_step, aw, w0, rows, run, aout, out0, out_step, count, lanes = arguments[:13]
         e = _Emitter(builder, x.dtype)
         px, pw, pout = (_pointer(context, builder, k, a) for k, a in ((x, ax), (w, aw), (out, aout)))
         px, pw, pout = e.at(px, x0), e.at(pw, w0), e.at(pout, out0)
-        width = wanted_vectors * e.lanes
-        pixel_offsets = [builder.mul(pixel_step, I64(t)) for t in range(wanted_pixels)]
+        width = V * e.lanes
+        pixel_offsets = [builder.mul(pixel_step, I64(t)) for t in range(P + T - 1)]
+        tap_step = builder.mul(run, I64(width))
 
         def over_rows(r, sums):  # type: ignore[no-untyped-def]
             x_row = e.at(px, builder.mul(r, row_step))
             x_pixels = [e.at(x_row, offset) for offset in pixel_offsets]
-            w_row = e.at(pw, builder.mul(builder.mul(r, run), I64(width)))
+            w_row = e.at(pw, builder.mul(r, builder.mul(tap_step, I64(T))))
+            w_taps = [e.at(w_row, builder.mul(tap_step, I64(s))) for s in range(T)]
 
             def over_run(k, sums):  # type: ignore[no-untyped-def]
-                w_k = e.at(w_row, builder.mul(k, I64(width)))
-                weights = [e.load(e.at(w_k, v * e.lanes)) for v in range(wanted_vectors)]
-                new = []
-                for t in range(wanted_pixels):
-                    value = e.splat(e.at(x_pixels[t], k))
-                    for v in range(wanted_vectors):
-                        new.append(builder.call(e.fma, [value, weights[v], sums[t * wanted_vectors + v]]))
+                here = builder.mul(k, I64(width))
+                weights = [[e.load(e.at(tap, here, v * e.lanes)) for v in range(V)] for tap in w_taps]
+                new = list(sums)
+                for p in range(P + T - 1):
+                    value = e.splat(e.at(x_pixels[p], k))
+                    for s in range(max(0, p - P + 1), min(T, p + 1)):
+                        for v in range(V):
+                            n = (p - s) * V + v
+                            new[n] = builder.call(e.fma, [value, weights[s][v], new[n]])
                 return new
 
             return e.loop(run, sums, over_run)
 
-        sums = e.loop(rows, [e.zero] * (wanted_pixels * wanted_vectors), over_rows)
+        sums = e.loop(rows, [e.zero] * (P * V), over_rows)
         whole = builder.and_(
-            builder.icmp_signed("==", lanes, I64(width)), builder.icmp_signed("==", count, I64(wanted_pixels))
+            builder.icmp_signed("==", lanes, I64(width)), builder.icmp_signed("==", count, I64(P))
         )
-        places = [e.at(pout, builder.mul(out_step, I64(t))) for t in range(wanted_pixels)]
+        places = [e.at(pout, builder.mul(out_step, I64(t))) for t in range(P)]
         with builder.if_else(whole) as (straight, piecemeal):
             with straight:
                 for n, total in enumerate(sums):
-                    e.store(total, e.at(places[n // wanted_vectors], n % wanted_vectors * e.lanes))
+                    e.store(total, e.at(places[n // V], n % V * e.lanes))
             with piecemeal:
-                for t in range(wanted_pixels):
+                for t in range(P):
                     with builder.if_then(builder.icmp_signed("<", I64(t), count)):
                         for lane in range(width):
                             with builder.if_then(builder.icmp_signed("<", I64(lane), lanes)):
-                                vector = sums[t * wanted_vectors + lane // e.lanes]
-                                builder.store(
-                                    builder.extract_element(vector, I32(lane % e.lanes)), e.at(places[t], lane)
-                                )
+                                one = builder.extract_element(sums[t * V + lane // e.lanes], I32(lane % e.lanes))
+                                builder.store(one, e.at(places[t], lane))
         return context.get_dummy_value()
 
     return signature, codegen
@@ -156,36 +162,53 @@ def correlate_block(  # type: ignore[no-untyped-def]
 
 @intrinsic
 def outer_block(  # type: ignore[no-untyped-def]
-    typing, x, x0, x_row, x_pixel, dy, dy0, dy_row, dy_pixel, rows, columns, acc, acc0, values, vectors
+    typing, x, x0, x_row, pixel_step, dy, dy0, dy_row, dy_pixel, rows, columns, acc, acc0, tap_step, values, vectors, taps
 ):
-    """Add to a block of `values` x `vectors` (literals) sums the outer products of all pixels."""
-    if not isinstance(values, types.IntegerLiteral):
+    """Add the outer products of all pixels to `taps` blocks of `values` x `vectors` sums (literals)."""
+    if not isinstance(taps, types.IntegerLiteral):
         return None  # Numba asks once more with literals
-    wanted_values, wanted_vectors = values.literal_value, vectors.literal_value
+    Q, V, T = values.literal_value, vectors.literal_value, taps.literal_value
     i = types.int64
-    signature = types.void(x, i, i, i, dy, i, i, i, i, i, acc, i, values, vectors)
+    signature = types.void(x, i, i, i, dy, i, i, i, i, i, acc, i, i, values, vectors, taps)
 
     def codegen(context, builder, _, arguments):  # type: ignore[no-untyped-def]
-        ax, x0, x_row, x_pixel, ady, dy0, dy_row, dy_pixel, rows, columns, aacc, acc0, _, _ = arguments
+        ax, x0, x_row, pixel_step, ady, dy0, dy_row, dy_pixel, rows, columns, aacc, acc0, tap_step = arguments[:13]
         e = _Emitter(builder, x.dtype)
         px, pdy, pacc = (_pointer(context, builder, k, a) for k, a in ((x, ax), (dy, ady), (acc, aacc)))
         px, pdy, pacc = e.at(px, x0), e.at(pdy, dy0), e.at(pacc, acc0)
-        block = [e.at(pacc, n * e.lanes) for n in range(wanted_values * wanted_vectors)]
+        block = [
+            e.at(pacc, builder.mul(tap_step, I64(s)), (q * V + v) * e.lanes)
+            for s in range(T)
+            for q in range(Q)
+            for v in range(V)
+        ]
 
         def over_rows(r, sums):  # type: ignore[no-untyped-def]
             x_r, dy_r = e.at(px, builder.mul(r, x_row)), e.at(pdy, builder.mul(r, dy_row))
 
-            def over_columns(j, sums):  # type: ignore[no-untyped-def]
-                x_j, dy_j = e.at(x_r, builder.mul(j, x_pixel)), e.at(dy_r, builder.mul(j, dy_pixel))
-                errors = [e.load(e.at(dy_j, v * e.lanes)) for v in range(wanted_vectors)]
-                new = []
-                for q in range(wanted_values):
+            def step(sums, j, errors):  # type: ignore[no-untyped-def]
+                """`errors`: of each tap the vectors of dy that meet pixel j, or None where that is beyond the row."""
+                new, x_j = list(sums), e.at(x_r, builder.mul(j, pixel_step))
+                for q in range(Q):
                     value = e.splat(e.at(x_j, q))
-                    for v in range(wanted_vectors):
-                        new.append(builder.call(e.fma, [value, errors[v], sums[q * wanted_vectors + v]]))
+                    for s, tap in enumerate(errors):
+                        for v in range(V if tap else 0):
+                            n = (s * Q + q) * V + v
+                            new[n] = builder.call(e.fma, [value, tap[v], new[n]])
                 return new
 
-            return e.loop(columns, sums, over_columns)
+            def over_columns(j, state):  # type: ignore[no-untyped-def]
+                dy_j = e.at(dy_r, builder.mul(j, dy_pixel))
+                flat = [*(e.load(e.at(dy_j, v * e.lanes)) for v in range(V)), *state[len(block) :]]
+                errors = [flat[s * V : (s + 1) * V] for s in range(T)]
+                return [*step(state[: len(block)], j, errors), *flat[: (T - 1) * V]]
+
+            state = e.loop(columns, [*sums, *[e.zero] * ((T - 1) * V)], over_columns)
+            sums, flat = state[: len(block)], state[len(block) :]
+            for beyond in range(T - 1):  # the last pixels of x meet only the later taps
+                errors = [None] * (beyond + 1) + [flat[s * V : (s + 1) * V] for s in range(T - 1 - beyond)]
+                sums = step(sums, builder.add(columns, I64(beyond)), errors)
+            return sums
 
         for place, total in zip(block, e.loop(rows, [e.load(place) for place in block], over_rows), strict=True):
             e.store(total, place)
