@@ -3,7 +3,8 @@
     python benchmarks/step_vs_torch.py --model resnet20 --batch 128 --repeats 15
 
 Everyone starts from the same float32 weights and takes steps on the same batch of random images, 32x32x3, with the
-same number of threads. The contenders take turns, one step each a round, so that a noisy machine is noisy for all; a
+same number of threads. The contenders take turns, so that a noisy machine is noisy for all: two steps each a round, of
+which the second is timed, because the waiting threads of the one before (OpenBLAS's, OpenMP's) spin on for a while. A
 ratio is the median over rounds of a step's time by that of PyTorch's eager channels-last step in the same round. The
 table is printed, and written with all times, the machine and the versions to benchmarks/results/.
 """
@@ -69,6 +70,7 @@ def main(arguments: Arguments) -> None:
     seconds = {name: np.zeros(arguments.repeats) for name in steps}
     for index in range(1 - arguments.warmup, arguments.repeats):
         for name, step in steps.items():
+            step()
             start = time.perf_counter()
             step()
             if index >= 0:

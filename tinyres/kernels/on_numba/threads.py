@@ -17,9 +17,9 @@ from queue import SimpleQueue
 from typing import Any
 
 # Below this many elementary operations the second thread costs more to wake (some 20 microseconds) than it saves.
-WORTH_SHARING = 200_000
-# The range is cut finer than there are threads, and each takes the next part when it is free: a thread that wakes late or
-# whose core is busy elsewhere then holds up the others by a part at most.
+WORTH_SHARING = 100_000
+# The range is cut finer than there are threads, and each takes the next part when it is free: a thread that wakes late
+# or whose core is busy elsewhere then holds up the others by a part at most.
 PARTS_A_THREAD = 3
 
 

@@ -8,9 +8,9 @@ vector that the processor does not have into those that it has.
     correlate_block   out[t] = sum over r, s, k of  x[r*row_step + (t + s)*pixel_step + k] * w[r, s, k]
     outer_block       acc[s, q] += sum over i, j of  x[i*x_row + j*pixel_step + q] * dy[i*dy_row + j - s]
 
-t counts pixels, s the taps of a filter row that share a value of x while it is in a register (TAPS of them, all unrolled),
-k and q values of one pixel, or of the whole run of a filter row where TAPS is 1. x is read one value at a time, copied to
-all lanes; w, dy, acc and out a vector or two at a time, the last index of each.
+t counts pixels, s the taps of a filter row that share a value of x while it is in a register (`taps` of them, all
+unrolled), k and q values of one pixel, or of the whole run of a filter row where there is one tap. x is read one value at
+a time, copied to all lanes; w, dy, acc and out a vector or two at a time, the last index of each.
 """
 
 from __future__ import annotations
@@ -140,9 +140,7 @@ def correlate_block(  # type: ignore[no-untyped-def]
             return e.loop(run, sums, over_run)
 
         sums = e.loop(rows, [e.zero] * (P * V), over_rows)
-        whole = builder.and_(
-            builder.icmp_signed("==", lanes, I64(width)), builder.icmp_signed("==", count, I64(P))
-        )
+        whole = builder.and_(builder.icmp_signed("==", lanes, I64(width)), builder.icmp_signed("==", count, I64(P)))
         places = [e.at(pout, builder.mul(out_step, I64(t))) for t in range(P)]
         with builder.if_else(whole) as (straight, piecemeal):
             with straight:
@@ -162,7 +160,23 @@ def correlate_block(  # type: ignore[no-untyped-def]
 
 @intrinsic
 def outer_block(  # type: ignore[no-untyped-def]
-    typing, x, x0, x_row, pixel_step, dy, dy0, dy_row, dy_pixel, rows, columns, acc, acc0, tap_step, values, vectors, taps
+    typing,
+    x,
+    x0,
+    x_row,
+    pixel_step,
+    dy,
+    dy0,
+    dy_row,
+    dy_pixel,
+    rows,
+    columns,
+    acc,
+    acc0,
+    tap_step,
+    values,
+    vectors,
+    taps,
 ):
     """Add the outer products of all pixels to `taps` blocks of `values` x `vectors` sums (literals)."""
     if not isinstance(taps, types.IntegerLiteral):
@@ -186,7 +200,7 @@ def outer_block(  # type: ignore[no-untyped-def]
         def over_rows(r, sums):  # type: ignore[no-untyped-def]
             x_r, dy_r = e.at(px, builder.mul(r, x_row)), e.at(pdy, builder.mul(r, dy_row))
 
-            def step(sums, j, errors):  # type: ignore[no-untyped-def]
+            def step(sums: Any, j: Any, errors: Any) -> list[Any]:
                 """`errors`: of each tap the vectors of dy that meet pixel j, or None where that is beyond the row."""
                 new, x_j = list(sums), e.at(x_r, builder.mul(j, pixel_step))
                 for q in range(Q):
