@@ -9,8 +9,8 @@ vector that the processor does not have into those that it has.
     outer_block       acc[s, q] += sum over i, j of  x[i*x_row + j*pixel_step + q] * dy[i*dy_row + j - s]
 
 t counts pixels, s the taps of a filter row that share a value of x while it is in a register (`taps` of them, all
-unrolled), k and q values of one pixel, or of the whole run of a filter row where there is one tap. x is read one value at
-a time, copied to all lanes; w, dy, acc and out a vector or two at a time, the last index of each.
+unrolled), k and q values of one pixel, or of the whole run of a filter row where there is one tap. x is read one value
+at a time, copied to all lanes; w, dy, acc and out a vector or two at a time, the last index of each.
 """
 
 from __future__ import annotations
