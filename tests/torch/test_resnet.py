@@ -32,7 +32,7 @@ def batches():
         size, train = 128, tinyres.data.load("cifar10", folder).train
         images, labels = train.images[: 20 * size], train.labels[: 20 * size]
     else:
-        size, train = 32, tinyres.data.load("digits").train
+        size, train = 16, tinyres.data.load("digits").train
         enlarged = train.images[: 20 * size].repeat(2, 1).repeat(2, 2)
         tints = np.random.default_rng(1).integers(4, 16, (len(enlarged), 1, 1, 3))
         images, labels = enlarged * tints, train.labels[: 20 * size]

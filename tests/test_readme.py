@@ -1,0 +1,61 @@
+"""What the README shows is true: its Python prints what its comments say, its commands exist, its counts hold."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import tyro
+
+from tinyres import cli, models
+from tinyres.kernels import registry
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_python_prints_what_its_comments_say(monkeypatch):
+    monkeypatch.setattr(registry, "_table", registry._table.copy())  # a kernel of the README stays here
+    source = "".join(blocks("python"))
+    expected = re.findall(r"^ *print\(.*\)  # (.*)$", source, re.MULTILINE)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(source, "README.md", "exec"), {})
+    assert printed.getvalue().splitlines() == expected
+    assert len(expected) == source.count("print(") > 0
+
+
+def commands() -> list[str]:
+    lines = [line.partition("#")[0].strip() for block in blocks("bash") for line in block.splitlines()]
+    shown = [*lines, *re.findall(r"`(tinyres [^`]*)`", README)]
+    return sorted({part.strip() for line in shown for part in line.split("&&") if part.strip().startswith("tinyres ")})
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_exist(command):
+    _, name, *options = shlex.split(command)
+    tyro.cli(importlib.import_module(f"tinyres.cli.{name}").Arguments, args=options)
+    assert name in cli.COMMANDS
+
+
+@pytest.mark.parametrize(
+    ("name", "a", "b"), re.findall(r"^\| (resnet\d+) \| ([\d,]+) \| ([\d,]+) \|$", README, re.MULTILINE)
+)
+def test_parameter_counts(name, a, b):
+    for shortcut, told in (("A", a), ("B", b)):
+        counted = sum(parameter.size for parameter in models.create(name, shortcut=shortcut).parameters())
+        assert f"{counted:,}" == told
+
+
+def test_links_lead_somewhere():
+    targets = re.findall(r"\]\((?!http)([^)]+)\)", README)
+    assert targets
+    assert [target for target in targets if not (Path(__file__).parents[1] / target).exists()] == []
