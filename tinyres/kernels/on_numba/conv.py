@@ -222,7 +222,7 @@ def _weight_sums(  # type: ignore[no-untyped-def]
     canvas = np.zeros(high * wide * c + run, x.dtype)
     blocks = (f + width - 1) // width
     padded = blocks * width
-    straight = padded == all_filters  # dy can be read as it is
+    straight = f == padded == all_filters  # one group of whole blocks: dy can be read as it is
     errors = dy if straight else np.zeros(i_count * j_count * padded, x.dtype)
     band = max(1, BAND_BYTES // ((wide * c * stride + j_count * padded) * x.itemsize))
     x_row, x_pixel, dy_row = stride * wide * c, stride * c, j_count * padded
