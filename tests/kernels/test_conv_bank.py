@@ -122,6 +122,34 @@ def test_bank(name, chunk):
     print(f"{name}, {CHUNK} configurations: largest error {worst:.2f} of what is allowed")
 
 
+@pytest.mark.parametrize("name", kernels())
+@pytest.mark.parametrize("groups", [1, 2])
+def test_batches_of_many_blocks(name, groups):
+    """More images than one pass over the cache takes, with a rest at the end."""
+    rng = np.random.default_rng(1)
+    geometry = {"stride": 2, "padding": (1, 0, 2, 1), "groups": groups}
+    x, w = rng.standard_normal((53, 17, 16, 16)), rng.standard_normal((3, 3, 16 // groups, 24))
+    dy = rng.standard_normal(registry.find("conv2d", "naive").function(x, w, **geometry).shape)
+    for op, arrays, params in (
+        ("conv2d", (x, w), geometry),
+        ("conv2d_input", (dy, w), {"shape": x.shape, **geometry}),
+        ("conv2d_weight", (x, dy), {"shape": w.shape, **geometry}),
+    ):
+        try:
+            registry.find(op, name)
+        except KernelError as reason:
+            pytest.skip(str(reason))
+        with use(**{op: name}):
+            got = launch(op, *arrays, **params)
+        np.testing.assert_allclose(got, registry.find(op, "naive").function(*arrays, **params), atol=1e-11)
+
+
+def test_the_readable_kernel_in_blocks_of_one_image(monkeypatch):
+    """A second pass through the bank's beginning, each block being a single image."""
+    monkeypatch.setattr("tinyres.kernels.on_numpy.conv.COLUMN_BYTES", 1)
+    test_bank("numpy", 0)
+
+
 def test_the_bank_holds_what_it_promises():
     bank = [configuration(number) for number in range(COUNT)]
     assert len({(c.x, c.w, c.stride, c.padding, c.groups) for c in bank}) > 0.98 * COUNT
