@@ -241,6 +241,15 @@ def test_a_second_backward_says_why_it_cannot():
     assert values(x.grad) == [4.0]
 
 
+@pytest.mark.parametrize("op", [ops.neg, ops.sum, ops.transpose, lambda x: x + 1.0], ids=["neg", "sum", "T", "add"])
+def test_also_where_nothing_was_kept(op):
+    """The same rule for all ops, not only for those that happen to need what is gone."""
+    y = op(op(leaf(2.0, 3.0)))
+    y.backward(np.ones(y.shape))
+    with pytest.raises(GradientError, match=USED_UP):
+        y.backward(np.ones(y.shape))
+
+
 def test_retain_graph():
     x = leaf(2.0)
     y = (x * x).sum()

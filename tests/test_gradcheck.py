@@ -110,14 +110,24 @@ def test_order_two_finds_a_derivative_cut_off(rng):
 
 
 def test_order_three(rng):
+    """Wrong in the third derivative alone: the last function's own gradient is planted."""
+    third = wrong(np.sin, lambda dy, x: dy * ops.mul(Tensor(np.cos(x.data)), 2.0))
+    second = wrong(np.cos, lambda dy, x: -dy * third(x))
+    first = wrong(np.sin, lambda dy, x: dy * second(x))
+    x = rng.standard_normal((2, 2))
+    assert gradcheck(first, [x], order=2) < 1e-6
+    with pytest.raises(GradientError, match="is wrong"):
+        gradcheck(first, [x], order=3)
     x = rng.uniform(0.5, 2, (2, 2))
     assert gradcheck(lambda x: ops.exp(x) * ops.log(x), [x], order=3) < 1e-6
 
 
 def test_right_gradients_pass_with_a_wide_margin(rng):
     inputs = [rng.standard_normal((3, 4)), rng.standard_normal((4, 2)), rng.standard_normal(2)]
+
     def f(x, w, b):
         return ops.softmax(ops.tanh(x @ w + b))
+
     assert gradcheck(f, inputs, order=2) < 1e-8
     assert gradcheck(lambda x: f(x * 1e-6, *map(Tensor, inputs[1:])) * 1e6, inputs[:1]) < 1e-7
 
@@ -125,6 +135,7 @@ def test_right_gradients_pass_with_a_wide_margin(rng):
 def test_several_results_some_of_them_constant(rng):
     def f(x):
         return (x * x, Tensor(np.ones(2)), ops.exp(x))
+
     assert gradcheck(f, [rng.standard_normal(3)]) < 1e-6
     assert gradcheck(lambda x: Tensor(np.ones(3)), [np.ones(2)]) == 0
 

@@ -60,11 +60,11 @@ def test_a_graph_is_freed_without_the_garbage_collector():
     try:
         x = Tensor(np.ones((2, 6, 6, 4)), requires_grad=True)
         w = Tensor(np.ones((3, 3, 4, 4)), requires_grad=True)
-        for use_it in (False, True):
+        for use_it in ({}, {"retain_graph": False}, {"retain_graph": True}):
             y = ops.softmax(ops.tanh(ops.conv2d(ops.relu(x), w)))
             nodes = [weakref.ref(y.node), weakref.ref(y.node.edges[0][0])]
             if use_it:
-                y.sum().backward()
+                y.sum().backward(**use_it)
             del y
             assert [node() for node in nodes] == [None, None]
     finally:

@@ -29,7 +29,10 @@ def run(op, arrays, *, dtype, cotangent, training=True, **settings):
     return [y.numpy(), *(x.grad.numpy() for x in leaves), *running]
 
 
-@pytest.mark.parametrize("kernel", [name for name in available("batch_norm") if name != "naive"])
+FAST = [name for name in available("batch_norm") if name != "naive"]
+
+
+@pytest.mark.parametrize("kernel", FAST)
 def test_far_from_zero(kernel, rng):
     """Mean 1000, deviation 1: mean(x^2) - mean(x)^2 would leave two digits in float32."""
     x = (1000 + rng.standard_normal((16, 6, 5, 4))).astype(np.float32).astype(np.float64)
@@ -57,14 +60,32 @@ def test_a_constant_channel_is_beta(rng):
     assert (y.numpy()[..., 1] == 0.25).all()
 
 
-def test_large_batches_in_float32(rng):
-    """Half a million values a channel: a sum kept in float32 would be off in the fourth digit."""
-    x = (5 + rng.standard_normal((128, 64, 64, 1))).astype(np.float32)
-    running = np.zeros(1, np.float32), np.zeros(1, np.float32)
-    ops.batch_norm(x, np.ones(1, np.float32), np.zeros(1, np.float32), *running, training=True, momentum=1.0)
-    exact = x.astype(np.float64)
-    np.testing.assert_allclose(running[0], exact.mean(), rtol=1e-6)
-    np.testing.assert_allclose(running[1], exact.var(ddof=1), rtol=1e-5)
+@pytest.mark.parametrize("kernel", FAST)
+def test_large_batches_in_float32(kernel, rng):
+    """131,072 values a channel: with all sums in float32 mean and variance would be off by 3e-7."""
+    x = (5 + rng.standard_normal((128, 32, 32, 4))).astype(np.float32)
+    running, ones = (np.zeros(4, np.float32), np.zeros(4, np.float32)), np.ones(4, np.float32)
+    with tinyres.use(batch_norm=kernel):
+        ops.batch_norm(x, ones, ones, *running, training=True, momentum=1.0)
+    exact = x.astype(np.float64).reshape(-1, 4)
+    np.testing.assert_allclose(running[0], exact.mean(0), rtol=1e-7)
+    np.testing.assert_allclose(running[1], exact.var(0, ddof=1), rtol=1e-7)
+
+
+@pytest.mark.parametrize("kernel", FAST)
+@pytest.mark.parametrize("op", ["batch_norm", "bn_relu", "bn_add_relu"])
+def test_batches_of_many_blocks(op, kernel, rng):
+    """Larger than what one pass takes at a time, with a rest: values and gradients are the oracle's."""
+    shape = 37, 16, 16, 17
+    arrays = [rng.standard_normal(shape) + 0.5, rng.standard_normal(17), rng.standard_normal(17)]
+    arrays += [rng.standard_normal(shape)] * (op == "bn_add_relu")
+    cotangent = rng.standard_normal(shape)
+    results = []
+    for name in (kernel, "naive"):
+        with tinyres.use(**{op: name, f"{op}_gradient": name}):
+            results.append(run(getattr(ops, op), arrays, dtype=np.float64, cotangent=cotangent))
+    for got, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-11)
 
 
 def test_running_averages(rng):
