@@ -123,6 +123,17 @@ def test_residual_and_plain_nets_of_one_seed_start_with_the_same_weights():
         np.testing.assert_array_equal(plain[name], residual[name])
 
 
+@pytest.mark.parametrize(("name", "reaches"), [("plain20", False), ("resnet20", True)])
+def test_only_residual_nets_have_a_way_around_their_blocks(name, reaches, rng):
+    """With every block's last batch norm set to 0 the image passes by the shortcuts, or not at all."""
+    model = models.create(name).eval()
+    for key, parameter in model.named_parameters():
+        if "bn2." in key:
+            parameter.data[...] = 0
+    logits = model(rng.standard_normal((2, 8, 8, 3)).astype(np.float32)).numpy()
+    assert (np.abs(logits[0] - logits[1]).max() > 1e-3) == reaches
+
+
 # ---- gradients -----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(

@@ -194,9 +194,11 @@ def test_a_saved_state_goes_on_as_if_nothing_had_happened(rng):
     for p, q in zip(ps, others, strict=True):
         q.data[...] = p.data
     other.load_state_dict(state)
-    step(optimizer, 3)
     saved = state["velocity"].copy()
+    step(optimizer, 3)
+    np.testing.assert_array_equal(state["velocity"], saved)  # what was saved stays
     step(other, 3)
+    np.testing.assert_array_equal(optimizer.state_dict()["velocity"], other.state_dict()["velocity"])
     for p, q in zip(ps, others, strict=True):
         np.testing.assert_array_equal(p.data, q.data)
     np.testing.assert_array_equal(state["velocity"], saved)  # a copy on both sides
