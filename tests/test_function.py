@@ -59,6 +59,7 @@ def test_a_function_of_ones_own():
 def test_two_results():
     def both(x):
         return apply_all(SinCos(), x)
+
     assert gradcheck(both, [np.array([0.3, 2.0])], order=2) < 1e-6
     x = leaf(0.3)
     sine, cosine = both(x)
