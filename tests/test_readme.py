@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import json
 import re
 import shlex
 from pathlib import Path
@@ -59,3 +60,10 @@ def test_links_lead_somewhere():
     targets = re.findall(r"\]\((?!http)([^)]+)\)", README)
     assert targets
     assert [target for target in targets if not (Path(__file__).parents[1] / target).exists()] == []
+
+
+def test_the_step_ratios_are_those_of_the_log():
+    ((told, file),) = re.findall(r"(`numpy` takes .*? as long) \| \[step_vs_torch\]\(([^)]+)\)", README)
+    log = json.loads((Path(__file__).parents[1] / file).read_text(encoding="utf-8"))
+    ratios = {name: f"{entry['ratio']:.2f}" for name, entry in log["steps"].items()}
+    assert told == f"`numpy` takes {ratios['tinyres numpy']} times, `numba` {ratios['tinyres numba']} times as long"
