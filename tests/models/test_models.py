@@ -94,7 +94,8 @@ def test_names_are_those_of_torchvision(shortcut):
 def test_every_weight_has_he_s_deviation(shortcut):
     for name, p in models.create("resnet20", shortcut=shortcut).named_parameters():
         if p.ndim > 1:  # filters and the matrix: normal, by fan-in
-            spread = math.sqrt(2 / math.prod(p.shape[:-1]))
+            # He's factor of 2 before a ReLU; the last layer has none after it
+            spread = math.sqrt((2 if p.ndim == 4 else 1 / 3) / math.prod(p.shape[:-1]))
             assert abs(p.data.std() / spread - 1) < 5 / math.sqrt(2 * p.size), name
             assert abs(p.data.mean()) < 5 * spread / math.sqrt(p.size), name
         else:  # batch norm starts as the identity, the bias at 0

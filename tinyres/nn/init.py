@@ -29,3 +29,22 @@ def he_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """
     fan_in = math.prod(shape[:-1])
     return (rng.standard_normal(shape) * math.sqrt(2 / fan_in)).astype(DEFAULT_DTYPE)
+
+
+def linear_normal(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Normal with variance 1 / (3 C), for the matrix [C, F] of a layer that no ReLU follows.
+
+    The variance of the usual uniform distribution on +-1/sqrt(C). He's factor of 2 makes up for a ReLU; without one it
+    would only make the first logits, and with them the first losses, large.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : (int, int)
+        C and F.
+
+    Returns
+    -------
+    ndarray of float32, of that shape
+    """
+    return (rng.standard_normal(shape) / math.sqrt(3 * shape[0])).astype(DEFAULT_DTYPE)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinyres import ops
 from tinyres.errors import ConfigError
-from tinyres.nn.init import DEFAULT_DTYPE, he_normal
+from tinyres.nn.init import DEFAULT_DTYPE, he_normal, linear_normal
 from tinyres.nn.module import Module, Parameter, as_input
 from tinyres.tensor import Tensor
 
@@ -96,11 +96,11 @@ class Linear(Module):
     ----------
     in_features, out_features : int
     rng : numpy.random.Generator or int
-        Where the He-normal weights come from; the bias starts at 0.
+        Where the weights come from (`init.linear_normal`); the bias starts at 0.
     """
 
     def __init__(self, in_features: int, out_features: int, *, rng: np.random.Generator | int = 0) -> None:
-        self.weight = Parameter(he_normal(_generator(rng), (in_features, out_features)))
+        self.weight = Parameter(linear_normal(_generator(rng), (in_features, out_features)))
         self.bias = Parameter(np.zeros(out_features, DEFAULT_DTYPE))
 
     def forward(self, x: Any) -> Tensor:
