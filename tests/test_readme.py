@@ -67,3 +67,14 @@ def test_the_step_ratios_are_those_of_the_log():
     log = json.loads((Path(__file__).parents[1] / file).read_text(encoding="utf-8"))
     ratios = {name: f"{entry['ratio']:.2f}" for name, entry in log["steps"].items()}
     assert told == f"`numpy` takes {ratios['tinyres numpy']} times, `numba` {ratios['tinyres numba']} times as long"
+
+
+def test_the_errors_are_those_of_the_logs():
+    results, text = Path(__file__).parents[1] / "benchmarks" / "results", " ".join(README.split())
+    last = json.loads((results / "digits_resnet20" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    wrong, seconds = last["test_error"], last["seconds"]
+    assert f"test error {100 * wrong:.2f} % ({360 * wrong:.0f} of 360 images), in {seconds:.1f} s" in text
+    networks = json.loads((results / "digits_depth" / "compare.json").read_text(encoding="utf-8"))["networks"]
+    plain, residual = (100 * networks[name]["median"]["train_error"] for name in ("plain56", "resnet56"))
+    assert f"training error {plain:.2f} % and {residual:.2f} %" in text
+    assert f"{plain:.0f} % training error without shortcuts and at {residual:.0f} % with them" in text
