@@ -14,7 +14,6 @@ import pytest
 import tyro
 
 from tinyres import cli, models
-from tinyres.kernels import registry
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -23,8 +22,8 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-def test_python_prints_what_its_comments_say(monkeypatch):
-    monkeypatch.setattr(registry, "_table", registry._table.copy())  # a kernel of the README stays here
+@pytest.mark.usefixtures("own_kernels")  # a kernel of the README stays here
+def test_python_prints_what_its_comments_say():
     source = "".join(blocks("python"))
     expected = re.findall(r"^ *print\(.*\)  # (.*)$", source, re.MULTILINE)
     printed = io.StringIO()

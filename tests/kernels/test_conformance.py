@@ -27,13 +27,9 @@ def available(op, name):
 
 
 @pytest.fixture
-def enter():
+def enter(own_kernels):
     """Enter kernels into the table for one test."""
-    before = dict(registry._table)
-    yield registry.kernel
-    registry._table.clear()
-    registry._table.update(before)
-    registry._resolved.clear()
+    return own_kernels.kernel
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
