@@ -27,7 +27,7 @@ class Schedule:
 
     def lr(self, step: int) -> float:
         """Learning rate of step number `step`, counted from 0."""
-        raise NotImplementedError
+        raise ConfigError(f"{type(self).__name__} has no lr; write one.")
 
     def after_step(self, step: int, train_error: float) -> None:
         """Tell the schedule that `step` is done and which fraction of its batch was wrong."""
