@@ -29,7 +29,7 @@ def own_kernels():
     before = dict(registry._table)
     yield registry
     for key in registry._table.keys() - before.keys():
-        if key[1] not in registry.BACKENDS:
+        if key[1] not in registry.own_names():
             del registry._table[key]
     registry._table.update(before)
     registry._resolved.clear()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -182,13 +183,10 @@ def test_an_unavailable_kernel_says_why_and_never_falls_back(own_kernels, enviro
 
 
 def test_an_unavailable_backend_says_why(monkeypatch, own_kernels):
-    class Backend:
-        MODULES = {"relu": "tinyres.nowhere"}  # noqa: RUF012
-        missing = staticmethod(lambda: "its library is missing; install it")
-
-    original = registry.backend
-    monkeypatch.setitem(registry.BACKENDS, "far", "tinyres.nowhere")
-    monkeypatch.setattr(registry, "backend", lambda name: Backend if name == "far" else original(name))
+    why = "its library is missing; install it"
+    backend = SimpleNamespace(MODULES={"relu": "tinyres.nowhere"}, missing=lambda: why)
+    monkeypatch.setitem(registry.BACKENDS, "far", "tinyres.far_backend")
+    monkeypatch.setitem(sys.modules, "tinyres.far_backend", backend)
     with pytest.raises(KernelError, match="kernel 'far' of relu is not available: its library is missing; install it"):
         registry.find("relu", "far")
     assert "far" in registry.names("relu")

@@ -1,14 +1,14 @@
 """The table (op, kernel name) -> kernel, and the choice among its entries.
 
-A kernel's name is its backend (`numpy`) or backend.variant (`numba.winograd`). Each backend that comes with tinyres
-is a module that lists its ops in a static map `MODULES`, op -> module, so that nothing is imported before it is asked
-for. `@kernel(op, name)` is the door for everybody else. Which kernel runs is decided in this order:
+A kernel's name is its backend (`numpy`) or backend.variant (`numba.winograd`). `backends.py` names those that come with
+tinyres; `@kernel(op, name)` is the door for everybody else. Which kernel runs is decided in this order:
 
 1. `with use(conv2d="mine"):`, the innermost first
 2. the environment, `TINYRES_KERNELS=conv2d=mine,relu=naive`
-3. the device's default, `DEFAULTS`
+3. the device's defaults: the first of `DEFAULTS` that the op has and that can run here
 
-An explicit request (1, 2) that cannot be met raises with the reason; it never falls back.
+An explicit request (1, 2) that cannot be met raises with the reason; it never falls back. A variant chosen for a group
+of ops (`conv`, `all`) is a choice of its backend too: that runs those ops of the group which the variant does not have.
 """
 
 from __future__ import annotations
@@ -21,17 +21,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, TypeVar
 
 from tinyres.errors import DtypeError, KernelError, nearest
-
-BACKENDS = {
-    "naive": "tinyres.kernels.naive",
-    "numpy": "tinyres.kernels.on_numpy",
-    "numba": "tinyres.kernels.on_numba",
-}
-DEFAULTS = {"cpu": ("numpy",), "cuda": ()}
+from tinyres.kernels.backends import BACKENDS as BACKENDS
+from tinyres.kernels.backends import DEFAULTS as DEFAULTS
+from tinyres.kernels.backends import backend as backend
+from tinyres.kernels.backends import backend_of, modules, usual
+from tinyres.kernels.backends import own_names as own_names
 
 GROUPS = {"conv": ("conv2d", "conv2d_input", "conv2d_weight")}
 # A fused op's contract is the composition of these ops; choosing "composed" for it runs them instead. Behind each
@@ -63,7 +60,7 @@ class Kernel:
     @property
     def backend(self) -> str:
         """The part of its name before the dot."""
-        return self.name.split(".")[0]
+        return backend_of(self.name)
 
 
 _table: dict[tuple[str, str], Kernel] = {}
@@ -110,11 +107,6 @@ def kernel(op: str, name: str, **declared: Any) -> Callable[[F], F]:
     return register
 
 
-def backend(name: str) -> ModuleType:
-    """The module of a backend that comes with tinyres: its `MODULES`, `DEVICE` and `missing()`."""
-    return importlib.import_module(BACKENDS[name])
-
-
 @functools.cache
 def ops() -> tuple[str, ...]:
     """Every op of the table: those for which the oracle has a kernel."""
@@ -123,7 +115,7 @@ def ops() -> tuple[str, ...]:
 
 def names(op: str) -> tuple[str, ...]:
     """The names of the kernels of an op, those of tinyres first."""
-    own = [name for name in BACKENDS if op in backend(name).MODULES]
+    own = [name for name in own_names() if op in modules(name)]
     return tuple(dict.fromkeys([*own, *(name for entry, name in _table if entry == op)]))
 
 
@@ -131,10 +123,10 @@ def find(op: str, name: str) -> Kernel:
     """The kernel of that name, its module imported if need be; KernelError with the reason where there is none."""
     if op not in ops():
         raise KernelError(f"there is no op {op!r}{nearest(op, ops())}.")
-    if (op, name) not in _table and name in BACKENDS and op in backend(name).MODULES:
-        if reason := backend(name).missing():
+    if (op, name) not in _table and op in modules(name):
+        if reason := backend(backend_of(name)).missing():
             raise KernelError(f"kernel {name!r} of {op} is not available: {reason}.")
-        importlib.import_module(backend(name).MODULES[op])
+        importlib.import_module(modules(name)[op])
     if (op, name) not in _table:
         raise KernelError(f"{op} has no kernel {name!r}{nearest(name, names(op))}.")
     found = _table[op, name]
@@ -160,17 +152,25 @@ def expand(choices: Mapping[str, str]) -> dict[str, str]:
     widest_first = sorted(choices, key=lambda key: 0 if key == "all" else 1 if key in GROUPS else 2)
     for key in widest_first:
         name = choices[key]
+        chosen = dict.fromkeys(GROUPS.get(key, (key,)), name)
         if key == "all":
-            members = tuple(op for op in ops() if name in names(op))
-            if not members:
-                raise KernelError(f"there is no backend {name!r}{nearest(name, BACKENDS)}.")
-        else:
-            members = GROUPS.get(key, (key,))
-        for op in members:
-            if not (op in FUSED and name == COMPOSED):
-                find(op, name)
-            expanded[op] = name
+            chosen = _of_group(ops(), name)
+            if not chosen:
+                raise KernelError(f"there is no backend {name!r}{nearest(name, own_names())}.")
+        elif key in GROUPS:
+            chosen = {**chosen, **_of_group(GROUPS[key], name)}
+        for op, own in chosen.items():
+            if not (op in FUSED and own == COMPOSED):
+                find(op, own)
+        expanded |= chosen
     return expanded
+
+
+def _of_group(group: tuple[str, ...], name: str) -> dict[str, str]:
+    """The ops of a group that have a kernel of that name, and, once a variant has one, those that its backend has."""
+    having = {op: name for op in group if name in names(op)}
+    rest = {op: backend_of(name) for op in group if having and op not in having and backend_of(name) in names(op)}
+    return having | rest
 
 
 @functools.lru_cache(maxsize=8)
@@ -191,8 +191,9 @@ def use(**kernel_by_op: str) -> Iterator[None]:
     Parameters
     ----------
     **kernel_by_op : str
-        Op name = kernel name. ``conv=`` sets conv2d and its two gradients, ``all=`` every op that the backend has.
-        A fused op takes ``"composed"`` too: run the ops it is made of.
+        Op name = kernel name. ``conv=`` sets conv2d and its two gradients, ``all=`` every op that the backend has; a
+        variant there (``conv="numba.winograd"``) brings its backend for the ops that it does not have itself. A fused
+        op takes ``"composed"`` too: run the ops it is made of.
 
     Raises
     ------
@@ -235,11 +236,10 @@ def _choose(op: str, name: str | None, dtype: str, device: str) -> Kernel:
         if dtype not in found.dtypes:
             raise DtypeError(f"kernel {name!r} of {op} takes {' or '.join(found.dtypes)}, not {dtype}.")
         return found
-    for candidate in DEFAULTS[device]:
-        if op in backend(candidate).MODULES and backend(candidate).missing() is None:
-            found = find(op, candidate)
-            if dtype in found.dtypes:
-                return found
+    for candidate in usual(op, device):
+        found = find(op, candidate)
+        if dtype in found.dtypes:
+            return found
     raise KernelError(f"no kernel of {op} takes {dtype} arrays on {device}; `tinyres kernels` lists what there is.")
 
 
@@ -254,7 +254,7 @@ def fuses(op: str, dtype: str, device: str) -> bool:
         return choices[op] != COMPOSED
     if any(part in choices for part in FUSED[op]):
         return False
-    return any(op in backend(name).MODULES and backend(name).missing() is None for name in DEFAULTS[device])
+    return bool(usual(op, device))
 
 
 def table() -> list[dict[str, Any]]:
@@ -268,7 +268,7 @@ def table() -> list[dict[str, Any]]:
     """
     rows = []
     for op in ops():
-        default = next(name for name in (*DEFAULTS["cpu"], *BACKENDS) if name in names(op))
+        default = next(iter(usual(op, "cpu")), None)
         for name in names(op):
             row: dict[str, Any] = {"op": op, "kernel": name, "default": name == default, "missing": None}
             try:
