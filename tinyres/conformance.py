@@ -7,6 +7,7 @@ labs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from tinyres.gradcheck import gradcheck
 from tinyres.kernels import registry
 from tinyres.kernels.contracts import CONTRACTS, Case
 from tinyres.kernels.launch import launch
+from tinyres.kernels.shapes import RULES, VIEWS
 from tinyres.tensor import Tensor
 
 Array = Any
@@ -68,10 +70,16 @@ def check_kernel(op: str, name: str, dtype: str = "float32", *, seed: int = SEED
         for layout in (_contiguous, _strided):
             arrays = tuple(layout(a.astype(dtype) if a.dtype.kind == "f" else a) for a in case.arrays)
             allowed = contract.tolerance(case, dtype)
-            error = _compare(op, name, case, arrays, allowed, layout is _strided)
+            said = f"case {case.name}, {dtype}{', non-contiguous' if layout is _strided else ''}"
+            error = check_call(op, name, arrays, case.params, oracle(op, arrays, case.params), allowed, said)
             if error / allowed > worst.error / worst.allowed:
                 worst = Verdict(error, allowed, 0)
     return Verdict(worst.error, worst.allowed, len(cases))
+
+
+def oracle(op: str, arrays: tuple[Array, ...], params: dict[str, Any]) -> tuple[Array, ...]:
+    """The results of an op in float64, by the kernel `naive`."""
+    return _as_tuple(registry.find(op, "naive").function(*arrays, **params))
 
 
 def _contiguous(array: Array) -> Array:
@@ -83,34 +91,103 @@ def _strided(array: Array) -> Array:
     return np.repeat(array, 2, axis=-1)[..., ::2] if array.ndim else array
 
 
-def _compare(op: str, name: str, case: Case, arrays: tuple[Array, ...], allowed: float, strided: bool) -> float:
-    where = f"kernel {name!r} of {op}, case {case.name}, {arrays[0].dtype}{', non-contiguous' if strided else ''}"
+def check_call(
+    op: str,
+    name: str,
+    arrays: tuple[Array, ...],
+    params: dict[str, Any],
+    wanted: tuple[Array, ...],
+    allowed: float,
+    said: str,
+) -> float:
+    """Call a kernel twice on the same arrays and hold its results against those of the oracle.
+
+    The first call is given results full of NaN with a border around them, so that a value that is never written and one
+    that is written outside show; the second allocates, as a network does.
+
+    Parameters
+    ----------
+    op, name : str
+        The kernel.
+    arrays, params
+        What it is called with.
+    wanted : tuple of ndarray
+        The right results, in float64 (`oracle`).
+    allowed : float
+        Largest error, relative to the scale of a result.
+    said : str
+        The inputs in words, for the message.
+
+    Returns
+    -------
+    float
+        The largest relative error.
+
+    Raises
+    ------
+    NonconformingError
+        A wrong value, with the first place in row-major order; a write outside; changed inputs; two runs that differ.
+    """
+    where = f"kernel {name!r} of {op}, {said}"
     before = [a.copy() for a in arrays]
+    frames = [] if op in VIEWS else [_Frame(*spec) for spec in RULES[op](*arrays, **params)]
+    inner = tuple(frame.inner for frame in frames)
     with registry.use(**{op: name}):
-        got, again = (_as_tuple(launch(op, *arrays, **case.params)) for _ in range(2))
+        got = _as_tuple(launch(op, *arrays, **params, out=inner or None))
+        again = _as_tuple(launch(op, *arrays, **params))
     if any(not np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(arrays, before, strict=True)):
         raise NonconformingError(f"{where}: it changed its inputs.")
-    if any(not np.array_equal(a, b, equal_nan=True) for a, b in zip(got, again, strict=True)):
-        raise NonconformingError(f"{where}: two runs on the same inputs differ.")
-    wanted = _as_tuple(registry.find(op, "naive").function(*arrays, **case.params))
-    worst = 0.0
-    for number, (result, right) in enumerate(zip(got, wanted, strict=True)):
-        if result.shape != np.shape(right) or result.dtype.kind != np.asarray(right).dtype.kind:
+    if not all(frame.whole() for frame in frames):
+        raise NonconformingError(f"{where}: it wrote outside its result, before the first or behind the last value.")
+    error = max(
+        _compare(result, right, allowed, f"{where}: result {number}")
+        for number, (result, right) in enumerate(zip(got, wanted, strict=True))
+    )
+    for number, (a, b) in enumerate(zip(got, again, strict=True)):
+        if not np.array_equal(a, b):
+            place = _first(np.asarray(a != b))
             raise NonconformingError(
-                f"{where}: result {number} is {result.dtype} {list(result.shape)}, expected shape "
-                f"{list(np.shape(right))}."
+                f"{where}: two runs on the same inputs differ: result {number} at {list(place)} is {a[place]:.9g}, "
+                f"then {b[place]:.9g}."
             )
-        scale = max(1.0, float(np.max(np.abs(right), initial=0)))
-        errors = np.abs(np.asarray(result, np.float64) - right) / scale
-        error = float(np.max(errors, initial=0))
-        if not error <= allowed:
-            place = np.unravel_index(int(np.argmax(np.where(np.isnan(errors), np.inf, errors))), np.shape(right))
-            raise NonconformingError(
-                f"{where}: result {number} at {[int(i) for i in place]} is {np.asarray(result)[place]:.9g}, "
-                f"expected {np.asarray(right)[place]:.9g} (relative error {error:.1e}, {allowed:.1e} allowed)."
-            )
-        worst = max(worst, error)
-    return worst
+    return error
+
+
+class _Frame:
+    """Memory for a result: NaN (or -1) inside, and a border on both sides that nobody may write to."""
+
+    BORDER = 64
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        size, self.mark = math.prod(shape), np.nan if dtype.kind == "f" else -1
+        self.memory = np.full(size + 2 * self.BORDER, self.mark).astype(dtype)
+        self.inner = self.memory[self.BORDER : self.BORDER + size].reshape(shape)
+
+    def whole(self) -> bool:
+        border = np.concatenate((self.memory[: self.BORDER], self.memory[-self.BORDER :]))
+        return bool(np.all(np.isnan(border) if border.dtype.kind == "f" else border == self.mark))
+
+
+def _compare(result: Array, right: Array, allowed: float, where: str) -> float:
+    right = np.asarray(right)
+    if result.shape != right.shape or result.dtype.kind != right.dtype.kind:
+        raise NonconformingError(f"{where} is {result.dtype} {list(result.shape)}, expected shape {list(right.shape)}.")
+    scale = max(1.0, float(np.max(np.abs(right), initial=0)))
+    errors = np.abs(np.asarray(result, np.float64) - right) / scale
+    wrong = ~(errors <= allowed)  # a NaN is wrong
+    if wrong.any():
+        place = _first(wrong)
+        raise NonconformingError(
+            f"{where} at {list(place)} is {np.asarray(result)[place]:.9g}, expected {right[place]:.9g}, "
+            f"the first of {np.count_nonzero(wrong):,} wrong values of {right.size:,} "
+            f"(largest relative error {float(np.max(errors)):.1e}, {allowed:.1e} allowed)."
+        )
+    return float(np.max(errors, initial=0))
+
+
+def _first(where: Array) -> tuple[int, ...]:
+    """The first place, in row-major order, of a True."""
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(where)), where.shape))
 
 
 def _as_tuple(value: Any) -> tuple[Array, ...]:
