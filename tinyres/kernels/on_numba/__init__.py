@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
+import functools
+import os
+
+from tinyres.kernels.on_numba import threads
 
 DEVICE = "cpu"
 
@@ -21,4 +24,17 @@ MODULES = {op: f"{__name__}.{file}" for file, names in _FILES.items() for op in 
 
 def missing() -> str | None:
     """Why this backend cannot run here."""
-    return None if importlib.util.find_spec("numba") else 'Numba is not installed; python -m pip install "numba"'
+    threads.thread_count()  # Numba refuses some nonsense in NUMBA_NUM_THREADS with a traceback, and warns of other
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        return "NUMBA_DISABLE_JIT is set, and these kernels exist only compiled; unset it"
+    return _cannot_import()
+
+
+@functools.cache
+def _cannot_import() -> str | None:
+    try:
+        from tinyres.kernels.on_numba import cache
+    except ImportError as error:  # not installed, or too old for this NumPy
+        return f'Numba cannot be imported ({error}); python -m pip install --upgrade "numba"'
+    cache.prepare()
+    return None

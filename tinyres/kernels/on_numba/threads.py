@@ -16,11 +16,24 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
+import numpy as np
+
+from tinyres.errors import KernelError
+from tinyres.machine import cores
+
 # Below this many elementary operations the second thread costs more to wake (some 20 microseconds) than it saves.
 WORTH_SHARING = 100_000
 # The range is cut finer than there are threads, and each takes the next part when it is free: a thread that wakes late
 # or whose core is busy elsewhere then holds up the others by a part at most.
 PARTS_A_THREAD = 3
+
+
+class _Window:
+    """The memory of a read-only array as if it could be written to: Numba would compile a version for those too."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
 
 
 class _Worker:
@@ -57,10 +70,13 @@ if hasattr(os, "register_at_fork"):
 
 
 def thread_count() -> int:
-    """Threads that a kernel may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    wanted = os.environ.get("NUMBA_NUM_THREADS", "")
-    return int(wanted) if wanted.isdigit() and int(wanted) > 0 else cores
+    """Threads that a kernel may use; KernelError where NUMBA_NUM_THREADS is no number of threads."""
+    wanted = os.environ.get("NUMBA_NUM_THREADS")
+    if wanted is None:
+        return cores()
+    if not (wanted.isdecimal() and int(wanted) > 0):
+        raise KernelError(f"NUMBA_NUM_THREADS is {wanted!r}; set it to a whole number of 1 or more, or unset it.")
+    return int(wanted)
 
 
 def share(function: Callable[..., Any], items: int, operations: int, *arguments: Any) -> None:
@@ -73,7 +89,17 @@ def share(function: Callable[..., Any], items: int, operations: int, *arguments:
     items : int
     operations : int
         Rough number of operations in all; small work stays on the calling thread.
+    *arguments
+        Arrays and numbers. A read-only array must be one that the function only reads.
+
+    Raises
+    ------
+    KernelError
+        Where NUMBA_NUM_THREADS is no number of threads.
     """
+    arguments = tuple(
+        np.asarray(_Window(a)) if isinstance(a, np.ndarray) and not a.flags.writeable else a for a in arguments
+    )
     threads = min(thread_count(), items) if operations >= WORTH_SHARING else 1
     if threads <= 1 or not _busy.acquire(blocking=False):  # two callers at once: the second works alone
         function(0, items, *arguments)
