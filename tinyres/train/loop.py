@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tinyres.data import Dataset
 from tinyres.errors import ConfigError, TrainingError
-from tinyres.kernels import registry
+from tinyres.kernels import compiling, registry
 from tinyres.nn import Module
 from tinyres.ops import softmax_cross_entropy
 from tinyres.tensor import Tensor
@@ -124,6 +124,7 @@ class Training:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.clock = time.perf_counter()
+        self.compiled = compiling.compiled.seconds
 
     def complete(self) -> Result:
         """Train from where the run stands to its end, or until somebody interrupts."""
@@ -231,10 +232,11 @@ class Training:
         )
 
     def _lap(self) -> float:
-        """Seconds since the last call, added to those of the run."""
+        """Seconds since the last call, added to those of the run; returned without those spent compiling kernels."""
         before, self.clock = self.clock, time.perf_counter()
         self.run.seconds += self.clock - before
-        return self.clock - before
+        already, self.compiled = self.compiled, compiling.compiled.seconds
+        return self.clock - before - (self.compiled - already)
 
     def _images(self, steps: int) -> int:
         """Training images in the first `steps` steps."""

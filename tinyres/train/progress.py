@@ -1,17 +1,26 @@
-"""What a person sees of a run: a progress bar on a terminal, nothing elsewhere; TensorBoard events when asked."""
+"""What a person sees of a run: a progress bar on a terminal, nothing elsewhere; TensorBoard events when asked.
+
+The first run on a machine compiles its kernels. The bar says so while that goes on, and at the first evaluation, when
+all of them have been needed, how long it took.
+"""
 
 from __future__ import annotations
 
+import math
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from tinyres.errors import ConfigError
+from tinyres.kernels import compiling
 from tinyres.train.metrics import Line
 
 
 class Progress:
     """Bar with images/s, the time left, losses and errors; silent when the error stream is not a terminal.
+
+    While kernels compile it says so. How long that took is said once, with the first evaluation.
 
     Parameters
     ----------
@@ -36,6 +45,13 @@ class Progress:
             bar_format="{desc} {percentage:3.0f}% |{bar}| {rate_fmt}, {remaining} left{postfix}",
         )
         self.errors = ""
+        self.compiled = compiling.compiled.seconds  # before this run, and once its own have been told, infinity
+        self.watch = ExitStack()
+        self.watch.enter_context(compiling.watch(self._compiling))
+
+    def _compiling(self) -> None:
+        done = compiling.compiled.functions
+        self.bar.set_postfix_str(f"compiling kernels, {done} done{', kept for later' * compiling.compiled.kept}")
 
     def step(self, images: int, loss: float) -> None:
         """Show a training step."""
@@ -45,10 +61,14 @@ class Progress:
     def evaluated(self, line: Line) -> None:
         """Show the latest evaluation, from here on."""
         self.errors = f", error {line['train_error']:.1%} train, {line['test_error']:.1%} test"
+        if not self.bar.disable and self.compiled < compiling.compiled.seconds - 1:
+            self.bar.write(compiling.compiled.sentence(), file=sys.stderr)
+        self.compiled = math.inf
         self.bar.set_postfix_str(f"loss {line['train_loss']:.3f}{self.errors}")
 
     def close(self) -> None:
         """Leave the terminal to others."""
+        self.watch.close()
         self.bar.close()
 
 
