@@ -140,7 +140,7 @@ def check_call(
     if not all(frame.whole() for frame in frames):
         raise NonconformingError(f"{where}: it wrote outside its result, before the first or behind the last value.")
     error = max(
-        _compare(result, right, allowed, f"{where}: result {number}")
+        compare(result, right, allowed, f"{where}: result {number}")
         for number, (result, right) in enumerate(zip(got, wanted, strict=True))
     )
     for number, (a, b) in enumerate(zip(got, again, strict=True)):
@@ -168,7 +168,15 @@ class _Frame:
         return bool(np.all(np.isnan(border) if border.dtype.kind == "f" else border == self.mark))
 
 
-def _compare(result: Array, right: Array, allowed: float, where: str) -> float:
+def compare(result: Array, right: Array, allowed: float, where: str) -> float:
+    """The largest error of a result, relative to the scale of the right one.
+
+    Raises
+    ------
+    NonconformingError
+        Another shape or kind of numbers, or a wrong value: `where`, the first place in row-major order, got and
+        expected, and how many values are wrong.
+    """
     right = np.asarray(right)
     if result.shape != right.shape or result.dtype.kind != right.dtype.kind:
         raise NonconformingError(f"{where} is {result.dtype} {list(result.shape)}, expected shape {list(right.shape)}.")

@@ -8,6 +8,7 @@ sample is the mean of as many calls as last `SAMPLE` seconds, since the clock an
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,3 +69,8 @@ def interleaved(
         for contender in contenders:
             times[contender.name].append(contender.turn(calls[contender.name]))
     return times
+
+
+def ratio(seconds: Sequence[float], reference: Sequence[float]) -> float:
+    """Median over the rounds of one contender's time by another's in the same round."""
+    return statistics.median(a / b for a, b in zip(seconds, reference, strict=True))

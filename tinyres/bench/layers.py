@@ -75,7 +75,7 @@ class Net:
 
 CIFAR_STEM = Layer("conv", 32, 3, 16, 3)
 IMAGENET_STEM = Layer("conv", 224, 3, 64, 7, 2)
-DEPTHS = (20, 32, 44, 56, 110)
+DEPTHS = (20, 32, 44, 56, 110, 1202)
 IMAGENET_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 _CIFAR = {
     f"{family}{depth}{suffix}": Net(CIFAR_STEM, ((depth - 2) // 6,) * 3, 10, shortcut)

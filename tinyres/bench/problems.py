@@ -7,7 +7,7 @@ the timed results against the kernel `numpy` in float64.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -216,12 +216,6 @@ def _input(op: str, layer: Layer, n: int, rng: np.random.Generator, dtype: Any) 
     top, left = (rng.integers(0, 2 * padding + 1, n) for _ in range(2))
     arrays = images, rng.permutation(n), rng.random(shape, dtype), top, left, rng.integers(0, 2, n).astype(bool)
     return Case("", arrays, {"scale": 1 / 255, "padding": padding})
-
-
-def problems(wanted: list[tuple[str, Layer, tuple[str, ...]]], batch: int, dtype: str) -> Iterator[Problem]:
-    """The problems of `layers.chosen`, one at a time; `batch` 0 is 128 images of a CIFAR net, 4 of an ImageNet net."""
-    for op, layer, nets in wanted:
-        yield Problem(op, layer, nets, batch or usual_batch(nets), dtype)
 
 
 def usual_batch(nets: tuple[str, ...]) -> int:

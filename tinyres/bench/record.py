@@ -1,0 +1,111 @@
+"""The file of a run, bench.json: what was measured, where and with what, and back again.
+
+schema      "tinyres-bench-1"
+date        UTC
+settings, machine, threads, versions
+roof        GFLOP/s, GB/s and their samples; null where nothing was timed
+rows        `results.Row`, all times included, with what is derived from them
+refused     kernels that were not timed, and why
+complete    false after Ctrl-C
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tinyres import machine
+from tinyres.bench.measure import Bench
+from tinyres.bench.results import Row
+from tinyres.errors import ConfigError
+from tinyres.kernels.on_numba.threads import thread_count
+from tinyres.train.folder import write_atomically
+from tinyres.train.start import versions
+
+SCHEMA = "tinyres-bench-1"
+MORE_VERSIONS = ("numba", "llvmlite", "torch")
+VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is read from a file: the rows, and the rest as it stands there."""
+
+    path: Path
+    rows: list[Row]
+    entries: dict[str, Any]
+
+    @property
+    def machine(self) -> tuple[Any, ...]:
+        """What has to be the same for times to be comparable."""
+        return tuple(self.entries["machine"].get(name) for name in ("processor", "cores"))
+
+
+def write(bench: Bench, path: Path) -> None:
+    """Write a run to a file, whole or not at all."""
+    blas = machine.blas()
+    entries = {
+        "schema": SCHEMA,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "settings": bench.settings.record(),
+        "machine": {
+            "processor": machine.processor(),
+            "cores": machine.cores(),
+            "system": platform.platform(),
+            "vectors": machine.simd(),
+            "blas": asdict(blas),
+        },
+        "threads": {"blas": blas.threads, "kernels": thread_count()}
+        | {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        "versions": versions() | _more_versions(),
+        "roof": bench.roof.record() if bench.roof else None,
+        "rows": [row.record() for row in bench.rows],
+        "refused": [asdict(refusal) for refusal in bench.refused],
+        "complete": not bench.interrupted,
+    }
+    write_atomically(path, (json.dumps(entries, indent=1) + "\n").encode())
+
+
+def read(path: Path) -> Record:
+    """Read a file that `write` has written.
+
+    Raises
+    ------
+    ConfigError
+        It is not there, no JSON, of another kind, or damaged.
+    """
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from None
+    except ValueError as error:
+        raise ConfigError(f"{path} is no JSON file ({error}); name a bench.json that `tinyres bench` wrote.") from None
+    schema = entries.get("schema") if isinstance(entries, dict) else None
+    if schema != SCHEMA:
+        said = f"is of schema {schema!r}" if schema else "has no schema"
+        raise ConfigError(f"{path} {said}, and {SCHEMA!r} is wanted; name a bench.json of this version.")
+    try:
+        rows = [Row(**{f.name: entry[f.name] for f in fields(Row)}) for entry in entries["rows"]]
+        if not all(row.median > 0 for row in rows):
+            raise ValueError("a time is not above 0")
+        record = Record(path, rows, entries)
+        _ = record.machine, entries["date"], entries["versions"].items(), entries["roof"]
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise ConfigError(f"{path} is damaged ({type(error).__name__}: {error}); measure again.") from None
+    return record
+
+
+def _more_versions() -> dict[str, str]:
+    found = {}
+    for name in MORE_VERSIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

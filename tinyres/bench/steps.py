@@ -1,0 +1,125 @@
+"""Whole training steps: forward, backward, SGD on one batch of random images, on one backend after the other.
+
+Before anything is timed, each backend takes the same first step from the same weights, and its gradient is held against
+that of the first backend: |g - g'| / |g| at most `ALLOWED`, which float32 rounding through a hundred layers, and a
+ReLU that it turns over here and there, stays well below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinyres import models, ops
+from tinyres.bench.clock import Contender, interleaved, ratio
+from tinyres.bench.layers import NETS, layers_of
+from tinyres.bench.problems import make_case
+from tinyres.bench.results import STEP, Refusal, Row
+from tinyres.bench.roof import Roof
+from tinyres.bench.settings import Settings
+from tinyres.errors import ConfigError
+from tinyres.kernels import registry
+from tinyres.kernels.contracts import CONTRACTS
+from tinyres.optim import SGD
+from tinyres.tensor import Tensor
+
+ALLOWED = 1e-2
+SIZE, CLASSES, BATCH = 32, 10, 128
+
+
+def time_steps(
+    settings: Settings, mine: Mapping[str, str], roof: Roof, refuse: Callable[[Refusal], None]
+) -> Iterator[list[Row]]:
+    """Rows of each net that the settings name.
+
+    Parameters
+    ----------
+    settings : Settings
+    mine : mapping
+        Op -> the person's kernel of it, which one contender uses beside the default kernels.
+    roof : Roof
+        Sampled between the rounds.
+    refuse : callable
+        Is given a contender whose gradient is not that of the first.
+    """
+    batch = settings.batch or BATCH
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((batch, SIZE, SIZE, 3), dtype=np.dtype(settings.dtype))
+    labels = rng.integers(CLASSES, size=batch)
+    for model in settings.steps:
+        contenders, errors, right = [], {}, None
+        for name, choices in _choices(settings, mine).items():
+            step, gradient = _step(model, images, labels)
+            with registry.use(**choices):
+                step()
+            got = gradient()
+            right = got if right is None else right
+            error = float(np.linalg.norm(got - right) / np.linalg.norm(right))
+            if error <= ALLOWED:
+                contenders.append(Contender(name, step, choices))
+                errors[name] = error
+            else:
+                first = contenders[0].name
+                reason = (
+                    f"a step of {model} with {name!r} has another gradient than with {first!r}: they differ by "
+                    f"{error:.1e} of its norm, {ALLOWED:.0e} allowed."
+                )
+                refuse(Refusal(STEP, model, name, reason))
+        times = interleaved(contenders, settings.repeats, settings.seconds, roof.sample)
+        first, operations = contenders[0].name, _operations(model, batch, settings.dtype)
+        yield [
+            Row(
+                op=STEP, layer=model, batch=batch, dtype=settings.dtype, kernel=name, seconds=seconds,
+                operations=operations, traffic=0, attainable=None, error=errors[name], allowed=ALLOWED,
+                checked=f"gradient of the first step, with that of {first}", reference=first,
+                ratio=ratio(seconds, times[first]), nets=[model],
+            )
+            for name, seconds in times.items()
+        ]  # fmt: skip
+
+
+def _choices(settings: Settings, mine: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+    """Contender -> the kernels in force during its steps: each name that has a convolution, and the person's own."""
+    found: dict[str, Mapping[str, str]] = {}
+    for name in registry.names("conv2d"):
+        if name in mine.values() or (name not in settings.kernels if settings.kernels else name == "naive"):
+            continue
+        kernel = registry.find("conv2d", name)
+        if kernel.device == "cpu" and settings.dtype in kernel.dtypes:
+            found[name] = {"all": name}
+    if mine:
+        found["default + mine"] = dict(mine)
+    if not found:
+        raise ConfigError(f"none of {', '.join(settings.kernels)} runs here; leave --kernels away for all that do.")
+    return found
+
+
+def _step(model: str, images: Any, labels: Any) -> tuple[Callable[[], object], Callable[[], Any]]:
+    """A step from the first weights on, and the gradient that it left."""
+    net = models.create(model, num_classes=CLASSES).astype(images.dtype)
+    optimizer = SGD(net.parameters(), 1e-3)
+
+    def step() -> float:
+        loss = ops.softmax_cross_entropy(net(Tensor(images)), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    def gradient() -> Any:
+        return np.concatenate([p.grad.numpy().ravel() for p in net.parameters() if p.grad is not None])
+
+    return step, gradient
+
+
+def _operations(model: str, batch: int, dtype: str) -> int:
+    """Of the convolutions, forward and both gradients; 0 for a net that is not in the table."""
+    if model not in NETS:
+        return 0
+    forward = 0
+    for layer in layers_of(NETS[model]):
+        if layer.kind == "conv":
+            forward += CONTRACTS["conv2d"].operations(make_case("conv2d", layer, 1, dtype)) * batch
+    return 3 * forward
