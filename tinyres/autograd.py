@@ -100,7 +100,7 @@ def run_backward(
                 if wanted is None and gradients[0] is not None:
                     _accumulate(owner, gradients[0])
                 continue
-            for edge, gradient in _step_back(owner, gradients, useful, create_graph):
+            for edge, gradient in _step_back(owner, gradients, useful, wanted):
                 send(edge, gradient)
             if not retain_graph:
                 owner.release()
@@ -128,21 +128,24 @@ def _ancestors_of(roots: Sequence[Tensor], wanted: set[tuple[int, int]]) -> set[
         edges = nodes[order].edges
         if not edges and order > min(orders):  # it may have led there, before a pass freed it
             raise nodes[order].used_up()
-        if any(order_of(edge) in useful for edge in edges if edge is not None):
+        inside = not useful.isdisjoint(nodes[order].stands_for)
+        if inside or any(order_of(edge) in useful for edge in edges if edge is not None):
             useful.add(order)
     return useful
 
 
 def _step_back(
-    node: Function, gradients: list[Tensor | None], useful: set[int] | None, create_graph: bool
+    node: Function, gradients: list[Tensor | None], useful: set[int] | None, wanted: set[tuple[int, int]] | None
 ) -> list[tuple[Edge, Tensor]]:
     """One node: its cotangents to those of its inputs, checked."""
     if useful is None and not node.edges:
         raise node.used_up()
     node.needs = tuple(edge is not None and (useful is None or order_of(edge) in useful) for edge in node.edges)
-    if not any(node.needs):
+    if not any(node.needs) and (useful is None or useful.isdisjoint(node.stands_for)):
         return []
     with registry.restored(node.choices):
+        if (unfolded := node.unfold()) is not None:
+            return _go_on_to(unfolded, gradients, useful, wanted)
         node.recall()
         returned = node.backward(*gradients)
     if "y" in node.keeps:
@@ -158,6 +161,18 @@ def _step_back(
         _check_gradient(gradient, *like, f"{node.name}.backward returned for input {position}")
         sent.append((edge, gradient))
     return sent
+
+
+def _go_on_to(
+    unfolded: Tensor, gradients: list[Tensor | None], useful: set[int] | None, wanted: set[tuple[int, int]] | None
+) -> list[tuple[Edge, Tensor]]:
+    """A node that stood for a graph: its cotangent goes on to the result of that graph, now that it is there."""
+    if useful is not None and wanted is not None:
+        useful |= _ancestors_of([unfolded], wanted)
+    edge, gradient = edge_of(unfolded), gradients[0]
+    assert edge is not None  # its first run depended on what requires a gradient
+    assert gradient is not None  # it has one result, for whose sake it is visited
+    return [(edge, gradient)]
 
 
 def _check_gradient(gradient: Any, shape: tuple[int, ...], dtype: Any, what: str) -> None:

@@ -53,6 +53,9 @@ class Function:
 
     In `backward`, `self.needs` says for each input whether its gradient is wanted; None may stand for one that is not.
     Where a Function has several results, the cotangent of one that nothing used is None.
+
+    A Function that kept nothing of a graph inside it has `unfold` instead of `backward`: it makes that graph again,
+    whose result then receives the cotangent; `stands_for` are the orders of the nodes in there.
     """
 
     op: ClassVar[str] = ""
@@ -68,6 +71,7 @@ class Function:
     choices: registry.Choices
     hooks: dict[int, list[Any]]
     results: int
+    stands_for: frozenset[int] = frozenset()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -89,6 +93,10 @@ class Function:
     def backward(self, *cotangents: Any, **_: Any) -> Gradients:
         """Cotangents of the results to those of the inputs, by ops."""
         raise GradientError(f"{self.name} has no derivative.")
+
+    def unfold(self) -> Tensor | None:
+        """The result once more, with the graph behind it; None for a Function that has a `backward`."""
+        return None
 
     def __getattr__(self, name: str) -> Any:
         if name in self.keeps or name in self.saves:

@@ -18,7 +18,13 @@ def names() -> list[str]:
 
 
 def create(
-    name: str, *, shortcut: str = "default", num_classes: int | None = None, in_channels: int = 3, seed: int = 0
+    name: str,
+    *,
+    shortcut: str = "default",
+    num_classes: int | None = None,
+    in_channels: int = 3,
+    seed: int = 0,
+    recompute: bool = False,
 ) -> Module:
     """Build a network with fresh He-normal weights, its parameters in one flat buffer.
 
@@ -34,6 +40,8 @@ def create(
         3 for colour, 1 for grey.
     seed : int
         Of the initial weights.
+    recompute : bool
+        Keep less for the backward pass and compute it again there (see `nn.recompute`): the same results.
 
     Returns
     -------
@@ -67,4 +75,5 @@ def create(
         num_classes=10 if num_classes is None else num_classes,
         in_channels=in_channels,
         seed=seed,
+        recompute=recompute,
     ).flatten()

@@ -21,6 +21,7 @@ from tinyres.errors import ConfigError
 from tinyres.nn.blocks import SHORTCUTS, BasicBlock
 from tinyres.nn.layers import BatchNorm2d, Conv2d, Linear, Sequential
 from tinyres.nn.module import Module
+from tinyres.nn.recompute import RecomputedSequential
 from tinyres.tensor import Tensor
 
 WIDTHS = (16, 32, 64)
@@ -39,6 +40,9 @@ class CifarNet(Module):
         K and C.
     seed : int
         Of the initial weights.
+    recompute : bool
+        Keep of each block only its input, and run the block again in the backward pass (see `nn.recompute`): a third
+        of the memory or less, for the time of a second forward pass, with the same results.
 
     Raises
     ------
@@ -47,7 +51,14 @@ class CifarNet(Module):
     """
 
     def __init__(
-        self, depth: int, *, shortcut: str = "A", num_classes: int = 10, in_channels: int = 3, seed: int = 0
+        self,
+        depth: int,
+        *,
+        shortcut: str = "A",
+        num_classes: int = 10,
+        in_channels: int = 3,
+        seed: int = 0,
+        recompute: bool = False,
     ) -> None:
         n, remainder = divmod(depth - 2, 6)
         if remainder or n < 1:
@@ -70,7 +81,7 @@ class CifarNet(Module):
                 stride = 2 if stage > 1 and position == 0 else 1
                 blocks.append(BasicBlock(before, width, stride=stride, shortcut=shortcut, rng=rng))
                 before = width
-            setattr(self, f"layer{stage}", Sequential(*blocks))
+            setattr(self, f"layer{stage}", (RecomputedSequential if recompute else Sequential)(*blocks))
         self.fc = Linear(before, num_classes, rng=rng)
 
     def forward(self, x: Any) -> Tensor:

@@ -4,6 +4,7 @@ from tinyres.nn.blocks import BasicBlock
 from tinyres.nn.flat import Flat
 from tinyres.nn.layers import BatchNorm2d, Conv2d, Dropout, Flatten, GlobalAvgPool, Linear, MaxPool2d, ReLU, Sequential
 from tinyres.nn.module import Module, Parameter
+from tinyres.nn.recompute import RecomputedSequential, recompute
 
 __all__ = [
     "BasicBlock",
@@ -18,5 +19,7 @@ __all__ = [
     "Module",
     "Parameter",
     "ReLU",
+    "RecomputedSequential",
     "Sequential",
+    "recompute",
 ]

@@ -27,6 +27,8 @@ from tinyres.train.recipe import Config
 from tinyres.train.start import versions
 
 RECORD = "compare.json"
+# Settings that a comparison may be continued with whatever they are: they change no result, or are taken from it.
+FREE = ("resume", "root", "runs", "name", "tensorboard", "recompute")
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def _one(config: Config, folder: Path, model: str, seed: int) -> Config:
     name = f"{model}-seed{seed}"
     begun = (folder / name / "config.json").is_file()
     if begun:
-        return Config(resume=str(folder / name), root=config.root)
+        return Config(resume=str(folder / name), root=config.root, recompute=config.recompute)
     return dataclasses.replace(
         config, model=model, seed=seed, compare=(), seeds=(), runs=str(folder), name=name, resume=None
     )
@@ -150,9 +152,7 @@ def _recorded(folder: Path, given: Config) -> Config:
         saved = Config(**json.loads((folder / RECORD).read_text())["config"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{folder / RECORD} cannot be read: {reason(error)}.") from None
-    changed = dataclasses.replace(
-        given, resume=saved.resume, root=saved.root, runs=saved.runs, name=saved.name, tensorboard=saved.tensorboard
-    )
+    changed = dataclasses.replace(given, **{name: getattr(saved, name) for name in FREE})
     for field in dataclasses.fields(Config):
         value, own = getattr(changed, field.name), getattr(saved, field.name)
         if value not in (field.default, own):
@@ -160,4 +160,4 @@ def _recorded(folder: Path, given: Config) -> Config:
                 f"the comparison has {field.name} {own!r}, not {value!r}, and keeps its settings; "
                 "leave that one away, or start a new comparison without --resume."
             )
-    return dataclasses.replace(saved, root=given.root or saved.root)
+    return dataclasses.replace(saved, root=given.root or saved.root, recompute=given.recompute or saved.recompute)

@@ -77,6 +77,9 @@ class Config:
     """Kernels for this run, such as conv2d=numpy,relu=naive (`tinyres kernels` lists them)."""
     device: Literal["cpu"] = "cpu"
     """Where to train."""
+    recompute: bool = False
+    """Keep of each block only its input and compute the rest again in the backward pass: less memory, more time, the
+    same results."""
     evaluate_every: int | None = None
     """Iterations between evaluations, each a line in metrics.jsonl; one epoch by default."""
     checkpoint_every: int | None = None

@@ -26,7 +26,7 @@ from tinyres.train.recipe import Config, filled, milestone_steps, resolve, sched
 
 PADDING = 4  # zeros around an image before a random crop: He et al. 2015, section 4.2
 # Settings that change neither the numbers of a run nor its lines; a resumed run may have others.
-FREE = ("resume", "runs", "name", "root", "tensorboard", "checkpoint_every")
+FREE = ("resume", "runs", "name", "root", "tensorboard", "checkpoint_every", "recompute")
 
 
 @dataclass
@@ -123,7 +123,12 @@ def begin(config: Config, dataset: Dataset | None = None) -> Run:
 def build(config: Config, classes: int, channels: int) -> Module:
     """The network of a run, in its dtype, with the initial weights of its seed."""
     model = models.create(
-        config.model, shortcut=config.shortcut, num_classes=classes, in_channels=channels, seed=config.seed
+        config.model,
+        shortcut=config.shortcut,
+        num_classes=classes,
+        in_channels=channels,
+        seed=config.seed,
+        recompute=config.recompute,
     )
     model.astype(config.dtype)
     return model
@@ -214,6 +219,7 @@ def _continue(given: Config, path: Path, dataset: Dataset | None) -> Run:
         root=given.root or config.root,
         tensorboard=given.tensorboard or config.tensorboard,
         checkpoint_every=given.checkpoint_every or config.checkpoint_every,
+        recompute=given.recompute or config.recompute,
     )
     stage = _Stage(config, dataset)
     run = stage.run(folder, build(stage.config, len(stage.dataset.classes), stage.train.split.images.shape[-1]))
