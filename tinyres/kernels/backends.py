@@ -18,7 +18,7 @@ BACKENDS = {
     "numba": "tinyres.kernels.on_numba",
 }
 # What runs unless chosen otherwise: the first of these names that the op has and that can run here.
-DEFAULTS = {"cpu": ("numba", "numpy"), "cuda": ()}
+DEFAULTS = {"cpu": ("numba.winograd", "numba", "numpy"), "cuda": ()}
 
 
 def backend_of(name: str) -> str:

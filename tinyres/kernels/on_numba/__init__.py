@@ -20,6 +20,7 @@ _FILES = {
     "augment": "augment",
 }
 MODULES = {op: f"{__name__}.{file}" for file, names in _FILES.items() for op in names.split()}
+VARIANTS = {"winograd": {op: f"{__name__}.winograd" for op in _FILES["conv"].split()}}
 
 
 def missing() -> str | None:

@@ -1,8 +1,7 @@
 """Direct convolution with blocks of results in registers.
 
     forward          each image is laid once on a zero canvas that stays in the cache; then, for 8 or 16 output pixels
-    and 1
-                     or 2 vectors of filters at a time, all R*S*C products are summed without leaving the registers
+                     and 2 or 1 vectors of filters at a time, all R*S*C products are summed in registers
     input gradient   the same loop over dy. With stride t it falls into t*t phases: the pixels (p, q) of x with the same
                      remainders p mod t, q mod t meet the same filter taps, so each phase is a small convolution of
                      its own and no zero is ever multiplied
@@ -71,7 +70,7 @@ def conv2d_weight(
 ) -> None:
     """[N,H,W,C], [N,I,J,F] -> [R,S,C/groups,F]."""
     r, s, c, f = *shape[:3], shape[3] // groups
-    vectors, width = _block(f, x.dtype)
+    vectors, width = block_of(f, x.itemsize)
     values = TAP_WIDE if vectors == 1 else TAP_NARROW
     taps = THREE if stride == 1 and s == THREE and c % values == 0 else 1
     if taps == 1:
@@ -89,9 +88,9 @@ def conv2d_weight(
         out[..., g * f : (g + 1) * f] = total.transpose(1, 2, 0, 3).reshape(r, s, c, -1)[..., :f]
 
 
-def _block(filters: int, dtype: Any) -> tuple[int, int]:
+def block_of(filters: int, itemsize: int) -> tuple[int, int]:
     """Vectors in a block, and the number of filters that they hold."""
-    lanes = VECTOR_BYTES // np.dtype(dtype).itemsize
+    lanes = VECTOR_BYTES // itemsize
     vectors = 1 if filters <= lanes else 2
     return vectors, vectors * lanes
 
@@ -115,7 +114,7 @@ def _correlate(
 ) -> None:
     """Correlate x[..., channel:] with w and write out[:, first::step, first::step, filter_:]."""
     r, s, c, f = w.shape
-    vectors, width = _block(f, x.dtype)
+    vectors, width = block_of(f, x.itemsize)
     packed = np.zeros((-(-f // width), r, s * c, width), x.dtype)
     columns = w.reshape(r, s * c, f)
     for block in range(len(packed)):
@@ -129,7 +128,7 @@ def _correlate(
 
 
 @njit(nogil=True, cache=True)
-def _lay(  # type: ignore[no-untyped-def]
+def lay(  # type: ignore[no-untyped-def]
     x, start, h, w, all_channels, channel, c, canvas, begin, end, wide, pitch, top, left
 ):
     """Copy what falls on rows begin to end of the canvas [., wide, pitch] when an image's corner is at (top, left)."""
@@ -167,7 +166,7 @@ def _correlate_images(  # type: ignore[no-untyped-def]
         for i in range(i_count):
             begin = 0 if i == 0 else (i - 1) * stride + r  # only the rows that this output row sees first: they stay
             end = i * stride + r  # in the first-level cache until they have been used
-            _lay(x, image, h, w, all_channels, channel, c, canvas, begin, end, wide, c, top, left)
+            lay(x, image, h, w, all_channels, channel, c, canvas, begin, end, wide, c, top, left)
             for j in range(0, j_count, pixels):
                 x0 = (i * stride * wide + j * stride) * c
                 pixel = (n * out_h + first_i + i * step) * out_w + first_j + j * step
@@ -234,9 +233,9 @@ def _weight_sums(  # type: ignore[no-untyped-def]
                 rows = min(band, i_count - i)
                 begin = 0 if i == 0 else (i - 1) * stride + r
                 end = (i + rows - 1) * stride + r
-                _lay(x, image, h, w, all_channels, channel, c, canvas, begin, end, wide, c, top, left)
+                lay(x, image, h, w, all_channels, channel, c, canvas, begin, end, wide, c, top, left)
                 if not straight:
-                    _lay(
+                    lay(
                         dy, cotangent, i_count, j_count, all_filters, filter_, f, errors, i, i + rows, j_count, padded,
                         0, 0,
                     )  # fmt: skip

@@ -37,7 +37,7 @@ VECTOR_BYTES = _vector_bytes()
 REGISTERS = 32 if VECTOR_BYTES == 64 or platform.machine() in ("aarch64", "arm64") else 16
 
 
-class _Emitter:
+class Emitter:
     """The vector operations of one element type in one function."""
 
     def __init__(self, builder: Any, element: Any) -> None:
@@ -95,7 +95,7 @@ class _Emitter:
         return new
 
 
-def _pointer(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+def pointer(context: Any, builder: Any, kind: Any, array: Any) -> Any:
     return context.make_array(kind)(context, builder, array).data
 
 
@@ -112,8 +112,8 @@ def correlate_block(  # type: ignore[no-untyped-def]
 
     def codegen(context, builder, _, arguments):  # type: ignore[no-untyped-def]
         ax, x0, row_step, pixel_step, aw, w0, rows, run, aout, out0, out_step, count, lanes = arguments[:13]
-        e = _Emitter(builder, x.dtype)
-        px, pw, pout = (_pointer(context, builder, k, a) for k, a in ((x, ax), (w, aw), (out, aout)))
+        e = Emitter(builder, x.dtype)
+        px, pw, pout = (pointer(context, builder, k, a) for k, a in ((x, ax), (w, aw), (out, aout)))
         px, pw, pout = e.at(px, x0), e.at(pw, w0), e.at(pout, out0)
         width = V * e.lanes
         pixel_offsets = [builder.mul(pixel_step, I64(t)) for t in range(P + T - 1)]
@@ -187,8 +187,8 @@ def outer_block(  # type: ignore[no-untyped-def]
 
     def codegen(context, builder, _, arguments):  # type: ignore[no-untyped-def]
         ax, x0, x_row, pixel_step, ady, dy0, dy_row, dy_pixel, rows, columns, aacc, acc0, tap_step = arguments[:13]
-        e = _Emitter(builder, x.dtype)
-        px, pdy, pacc = (_pointer(context, builder, k, a) for k, a in ((x, ax), (dy, ady), (acc, aacc)))
+        e = Emitter(builder, x.dtype)
+        px, pdy, pacc = (pointer(context, builder, k, a) for k, a in ((x, ax), (dy, ady), (acc, aacc)))
         px, pdy, pacc = e.at(px, x0), e.at(pdy, dy0), e.at(pacc, acc0)
         block = [
             e.at(pacc, builder.mul(tap_step, I64(s)), (q * V + v) * e.lanes)
