@@ -134,11 +134,11 @@ def check_call(
     inner = tuple(frame.inner for frame in frames)
     with registry.use(**{op: name}):
         got = _as_tuple(launch(op, *arrays, **params, out=inner or None))
+        if not all(frame.whole() for frame in frames):  # before it does so to memory that is in use
+            raise NonconformingError(f"{where}: it wrote outside its result, before the first or after the last value.")
         again = _as_tuple(launch(op, *arrays, **params))
     if any(not np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(arrays, before, strict=True)):
         raise NonconformingError(f"{where}: it changed its inputs.")
-    if not all(frame.whole() for frame in frames):
-        raise NonconformingError(f"{where}: it wrote outside its result, before the first or behind the last value.")
     error = max(
         compare(result, right, allowed, f"{where}: result {number}")
         for number, (result, right) in enumerate(zip(got, wanted, strict=True))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MARKERS = "osD^vP*"
 WIDTH, HEIGHT = 6.4, 4.9  # inches of a panel
 LETTER = 10.5  # points that a name takes along the axis
+ASIDE = 0.008  # of the axis: kernels of equal speed stand beside each other, not on each other
 OTHERS = "other ops, all their layers"
 
 
@@ -100,7 +101,7 @@ def _panel(
     if high < ridge < 4 * high or low / 4 < ridge < low:  # near enough to show where the roof turns
         low, high = min(low, ridge / 1.7), max(high, ridge * 1.7)
     fastest = max(row.operations / row.spread[0] / 1e9 for row in rows)
-    floor = min(row.operations / row.spread[1] / 1e9 for row in rows) / 1.6
+    floor = min(row.gflops for row in rows) / 1.6
     top = max(min(peak, high * bandwidth), fastest)
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(floor, top * (top / floor) ** 0.55))
     edges = sorted({low, high, min(max(ridge, low), high)})
@@ -113,10 +114,11 @@ def _panel(
         turned: dict[str, Any] = {"rotation": math.degrees(math.atan2(bandwidth, 1)), "transform_rotates_text": True}
         said = {"ha": "center", "va": "bottom", "rotation_mode": "anchor", "fontsize": 8, "color": INK}
         axes.text(x, 1.04 * bandwidth * x, f"memory {bandwidth:.1f} GB/s", **said, **turned)
-    for kernel, style in styles.items():
+    for number, (kernel, style) in enumerate(styles.items()):
+        aside = math.exp(ASIDE * math.log(high / low) * (number - (len(styles) - 1) / 2))
         own = [row for row in rows if row.kernel == kernel]
         if own:
-            xs, ys = [intensity[row.key] for row in own], [row.gflops for row in own]
+            xs, ys = [intensity[row.key] * aside for row in own], [row.gflops for row in own]
             ends = [
                 [row.gflops - row.operations / row.spread[1] / 1e9 for row in own],
                 [row.operations / row.spread[0] / 1e9 - row.gflops for row in own],
@@ -129,9 +131,21 @@ def _panel(
     axes.set_ylabel("GFLOP/s", fontsize=9)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:g}")
+        ends = axis.get_view_interval()
+        axis.set_minor_formatter(_minor if max(ends) < 20 * min(ends) else _nothing)
     axes.grid(color="#E6E6E6", lw=0.6, which="major")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _minor(value: float, _: object) -> str:
+    """The number at a minor tick of a short axis: at 2 and 5 only."""
+    digit = value / 10 ** math.floor(math.log10(value) + 1e-9)
+    return f"{value:g}" if round(digit, 6) in (2, 5) else ""
+
+
+def _nothing(value: float, _: object) -> str:
+    return ""
 
 
 def _names(axes: Axes, panel: str, rows: list[Row], intensity: dict[Any, float]) -> None:

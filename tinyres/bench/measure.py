@@ -24,6 +24,7 @@ from tinyres.kernels.launch import launch
 from tinyres.kernels.shapes import RULES
 
 Tell = Callable[[str], None]
+SEEDS = (1, 2)  # of the contract's samples: the same shapes twice, so that a kernel which remembers results is caught
 
 
 @dataclass
@@ -78,7 +79,7 @@ class _Run:
     def _contract(self, op: str, name: str) -> float:
         dtype, case = self.settings.dtype, next(CONTRACTS[op].cases(np.random.default_rng(0)))
         arrays = tuple(np.ascontiguousarray(a.astype(dtype)) if a.dtype.kind == "f" else a for a in case.arrays)
-        error = check_kernel(op, name, dtype).error
+        error = max(check_kernel(op, name, dtype, seed=seed).error for seed in SEEDS)
         right = [str(kind) for _, kind in RULES[op](*arrays, **case.params)]
         outside.returned_types(op, name, arrays, case.params, right)
         return error

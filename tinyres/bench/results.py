@@ -96,7 +96,7 @@ def heading(rows: list[Row]) -> str:
     title = f"{row.op}  {row.layer}, batch {row.batch}, {row.dtype}"
     if row.op == STEP:
         return f"{title}: {_amount(row.operations, 'FLOP')} in its convolutions" if row.operations else title
-    roof = f", roof {row.attainable:,.0f} GFLOP/s" if row.attainable else ""
+    roof = f", roof {row.attainable:.3g} GFLOP/s" if row.attainable else ""
     return f"{title}: {_amount(row.operations, 'FLOP')}, {_amount(row.traffic, 'B')}{roof}"
 
 

@@ -31,7 +31,7 @@ class Settings:
     """Type of the arrays."""
     repeats: int = 9
     """Rounds in which the contenders take turns."""
-    seconds: float = 10.0
+    seconds: float = 3.0
     """For one op at one shape: no new round after that long, once five are done."""
     steps: tuple[str, ...] = ()
     """Instead of kernels, whole training steps (forward, backward, SGD) of these CIFAR nets."""
