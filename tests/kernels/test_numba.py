@@ -31,6 +31,12 @@ def results(rng):
         yield from launch("bn_add_relu_gradient", x, z, y, gamma, mean, variance, eps=1e-5)
         yield launch("add", x, y)
         yield launch("global_avg_pool", x)
+        pooled, place = launch("max_pool2d", x, kernel=3, stride=2, padding=1)
+        yield from (pooled, place)
+        yield launch("max_pool2d_gradient", pooled, place, shape=x.shape)
+        logits, labels = x[:, 0, 0], np.arange(len(x)) % 16
+        yield launch("softmax_cross_entropy", logits, labels)
+        yield launch("softmax_cross_entropy_gradient", np.ones((), np.float32), logits, labels)
 
 
 def python(program, **environment):

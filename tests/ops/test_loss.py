@@ -10,7 +10,7 @@ import pytest
 from tinyres import Tensor, grad, ops, use
 from tinyres.errors import DtypeError, ShapeError
 
-BACKENDS = ["naive", "numpy"]
+BACKENDS = ["naive", "numpy", "numba"]
 
 
 def test_by_the_definition(rng):

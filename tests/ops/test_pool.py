@@ -8,7 +8,7 @@ import pytest
 from tinyres import Tensor, grad, ops, use
 from tinyres.errors import DtypeError, ShapeError
 
-BACKENDS = ["naive", "numpy"]
+BACKENDS = ["naive", "numpy", "numba"]
 
 
 def pooled(x, backend, *window):

@@ -15,7 +15,8 @@ _FILES = {
     "bn_relu bn_relu_gradient bn_add_relu bn_add_relu_gradient",
     "elementwise": "add add_relu relu relu_gradient",
     "shortcut": "pad_shortcut pad_shortcut_gradient",
-    "pool": "global_avg_pool global_avg_pool_gradient",
+    "pool": "max_pool2d max_pool2d_gradient max_pool2d_gather global_avg_pool global_avg_pool_gradient",
+    "loss": "softmax_cross_entropy softmax_cross_entropy_gradient",
     "update": "sgd",
     "augment": "augment",
 }
