@@ -4,6 +4,7 @@ results and calls. A kernel may therefore assume contiguous inputs of the right 
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,12 @@ def array_module(array: Array) -> Any:
     import cupy
 
     return cupy
+
+
+@functools.cache
+def _name(dtype: Any) -> str:
+    """Its name, which NumPy puts together anew each time."""
+    return str(np.dtype(dtype).name)
 
 
 def launch(op: str, *arrays: Array, out: Array | tuple[Array, ...] | None = None, **params: Any) -> Any:
@@ -69,7 +76,7 @@ def launch(op: str, *arrays: Array, out: Array | tuple[Array, ...] | None = None
                 "nothing is copied silently."
             )
     specs = RULES[op](*arrays, **params)
-    chosen = registry.resolve(op, specs[0][1].name, device)
+    chosen = registry.resolve(op, _name(specs[0][1]), device)
     xp = array_module(arrays[0])
     if not chosen.strided:
         arrays = tuple(xp.ascontiguousarray(a) if a.ndim else a for a in arrays)

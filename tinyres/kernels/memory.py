@@ -1,8 +1,8 @@
 """Result arrays from memory that earlier results have given back.
 
 A training step makes the same few hundred large arrays every time. Fresh memory for them would come from the operating
-system page by page, each zeroed at its first touch, which costs as much as a pass over the data. So an array of a
-megabyte or more is a view of a block that returns to a free list when the array, and every view of it, is gone.
+system page by page, each zeroed at its first touch, which costs as much as a pass over the data. So an array of 64 KiB
+or more is a view of a block that returns to a free list when the array, and every view of it, is gone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-LARGE = 1 << 20  # smaller arrays come fast from the allocator itself
+LARGE = 1 << 16  # smaller arrays come from memory that the allocator itself keeps
 ALIGNMENT = 64  # a cache line, and the widest vector
 
 _free: dict[int, list[np.ndarray]] = defaultdict(list)
@@ -57,6 +57,6 @@ def _block(size: int) -> np.ndarray:
 
 def release() -> int:
     """Give the free blocks back to the operating system; returns how many bytes that were."""
-    total = sum(len(block) for blocks in _free.values() for block in blocks)
+    total = sum(len(block) for blocks in list(_free.values()) for block in blocks)  # another thread may give back
     _free.clear()
     return total

@@ -254,7 +254,7 @@ def fuses(op: str, dtype: str, device: str) -> bool:
         return choices[op] != COMPOSED
     if any(part in choices for part in FUSED[op]):
         return False
-    return bool(usual(op, device))
+    return (op, None, dtype, device) in _resolved or bool(usual(op, device))
 
 
 def table() -> list[dict[str, Any]]:
