@@ -103,7 +103,7 @@ def _panel(
     fastest = max(row.operations / row.spread[0] / 1e9 for row in rows)
     floor = min(row.gflops for row in rows) / 1.6
     top = max(min(peak, high * bandwidth), fastest)
-    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(floor, top * (top / floor) ** 0.55))
+    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(floor, top * (top / floor) ** 0.45))
     edges = sorted({low, high, min(max(ridge, low), high)})
     axes.plot(edges, [min(peak, bandwidth * x) for x in edges], color=INK, lw=2, zorder=2)
     if ridge < high:
@@ -131,8 +131,8 @@ def _panel(
     axes.set_ylabel("GFLOP/s", fontsize=9)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:g}")
-        ends = axis.get_view_interval()
-        axis.set_minor_formatter(_minor if max(ends) < 20 * min(ends) else _nothing)
+        limits = axis.get_view_interval()
+        axis.set_minor_formatter(_minor if max(limits) < 20 * min(limits) else _nothing)
     axes.grid(color="#E6E6E6", lw=0.6, which="major")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -155,10 +155,15 @@ def chosen(nets: tuple[str, ...], ops: tuple[str, ...]) -> list[tuple[str, Layer
             where.setdefault(layer, []).append(name)
     return [
         (op, layer, tuple(names))
-        for op in _expand(ops, GROUPS, MEASURED, "op")
+        for op in chosen_ops(ops)
         for layer, names in sorted(where.items(), key=lambda item: _order(item[0]))
         if op in OPS[layer.kind]
     ]
+
+
+def chosen_ops(ops: tuple[str, ...]) -> list[str]:
+    """Groups replaced by their ops, each once; ConfigError where a name is neither."""
+    return _expand(ops, GROUPS, MEASURED, "op")
 
 
 def _order(layer: Layer) -> tuple[int, ...]:

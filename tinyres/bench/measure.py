@@ -10,7 +10,7 @@ import numpy as np
 
 from tinyres.bench import outside
 from tinyres.bench.clock import Contender, interleaved, ratio
-from tinyres.bench.layers import chosen
+from tinyres.bench.layers import chosen, chosen_ops
 from tinyres.bench.problems import Problem, usual_batch
 from tinyres.bench.results import HEAD, Refusal, Row, heading, lines
 from tinyres.bench.roof import Roof, measure
@@ -47,6 +47,7 @@ class _Run:
         self.mine = outside.load_kernels(settings.mine) if settings.mine else []
         self.peer = outside.load_peer(settings.peer) if settings.peer else None
         self.ops = settings.asked(tuple(dict.fromkeys(op for op, _ in self.mine)))
+        self.mine = [(op, name) for op, name in self.mine if op in chosen_ops(self.ops)]
         self.verdicts: dict[tuple[str, str], bool] = {}
         self.refused: list[Refusal] = []
 

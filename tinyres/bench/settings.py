@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tinyres.bench.layers import GROUPS, MEASURED, chosen
+from tinyres.bench.layers import MEASURED, chosen, chosen_ops
 from tinyres.errors import ConfigError, nearest
 from tinyres.kernels import registry
 
@@ -74,8 +74,7 @@ class Settings:
         """The ops to measure; `mine` are those of a person's file."""
         if not mine:
             return self.ops or ("conv", "bn")
-        wanted = {member for name in self.ops for member in GROUPS.get(name, (name,))}
-        some = tuple(op for op in mine if not self.ops or op in wanted)
+        some = tuple(op for op in mine if not self.ops or op in chosen_ops(self.ops))
         if not some:
             raise ConfigError(f"{self.mine} has kernels of {', '.join(mine)} and --ops names none of these.")
         for op in some:
