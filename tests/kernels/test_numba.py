@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -83,6 +85,27 @@ def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
     with pytest.raises(ValueError, match="in part"):
         threads.share(fails, 12, 10**9)
     threads.share(lambda start, stop: None, 12, 10**9)  # and the threads are still there
+
+
+def test_an_interrupted_call_leaves_nothing_to_the_next(monkeypatch):
+    """The answer of a thread that was not waited for is not taken for that of the next call."""
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
+    main = threading.main_thread()
+
+    def slow(start, stop):
+        time.sleep(0.02 if threading.current_thread() is main else 0.5)
+
+    threading.Timer(0.3, signal.pthread_kill, (main.ident, signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        threads.share(slow, 12, 10**9)  # at 0.3 seconds the calling thread waits for the other
+    ours = []
+
+    def record(start, stop):
+        time.sleep(0.1 if threading.current_thread() is main else 0.6)
+        ours.extend(range(start, stop))
+
+    threads.share(record, 12, 10**9)
+    assert sorted(ours) == list(range(12))
 
 
 def test_callers_on_several_threads_do_not_wait_for_each_other(monkeypatch):

@@ -28,6 +28,9 @@ WORTH_SHARING = 100_000
 PARTS_A_THREAD = 3
 
 
+Outcomes = SimpleQueue[BaseException | None]
+
+
 class _Window:
     """The memory of a read-only array as if it could be written to: Numba would compile a version for those too."""
 
@@ -37,21 +40,21 @@ class _Window:
 
 
 class _Worker:
-    """A thread that runs the tasks put before it, one at a time."""
+    """A thread that runs the tasks put before it, one at a time, and answers each in the queue that came with it."""
 
     def __init__(self) -> None:
-        self.tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self.outcomes: SimpleQueue[BaseException | None] = SimpleQueue()
+        self.tasks: SimpleQueue[tuple[Callable[[], None], Outcomes]] = SimpleQueue()
         threading.Thread(target=self._work, name="tinyres-kernels", daemon=True).start()
 
     def _work(self) -> None:
         while True:
-            task = self.tasks.get()
+            task, outcomes = self.tasks.get()
             try:
                 task()
-                self.outcomes.put(None)
+                outcomes.put(None)
             except BaseException as error:
-                self.outcomes.put(error)
+                outcomes.put(error)
+            del task, outcomes  # and with them the arrays, while it waits
 
 
 _workers: list[_Worker] = []
@@ -116,13 +119,14 @@ def share(function: Callable[..., Any], items: int, operations: int, *arguments:
     try:
         while len(_workers) < threads - 1:
             _workers.append(_Worker())
-        helpers = _workers[: threads - 1]
-        for worker in helpers:
-            worker.tasks.put(take)
+        # A queue of this call alone: one whose caller is interrupted here leaves its answers to nobody else.
+        outcomes: Outcomes = SimpleQueue()
+        for worker in _workers[: threads - 1]:
+            worker.tasks.put((take, outcomes))
         try:
             take()
         finally:
-            errors = [worker.outcomes.get() for worker in helpers]
+            errors = [outcomes.get() for _ in range(threads - 1)]
         for error in errors:
             if error is not None:
                 raise error
