@@ -15,7 +15,6 @@ import time
 from dataclasses import dataclass
 
 import record
-import tyro
 
 UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
 
@@ -78,4 +77,4 @@ def peak() -> int:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments))
+    record.run(main, Arguments)

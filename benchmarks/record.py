@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import tyro
+
+T = TypeVar("T")
 
 # Read by the libraries when NumPy is loaded, so set before that.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -42,3 +47,16 @@ def write(path: Path, record: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print(f"written to {path}", flush=True)
+
+
+def run(main: Callable[[T], None], arguments: type[T]) -> None:
+    """Call a benchmark with what the command line says; a mistake there costs a sentence, not a traceback."""
+    given = tyro.cli(arguments)
+    try:
+        main(given)
+    except Exception as error:
+        from tinyres.errors import TinyresError  # not above: NumPy is imported after `set_threads`
+
+        if not isinstance(error, TinyresError):
+            raise
+        sys.exit(f"{Path(sys.argv[0]).name}: {error}")

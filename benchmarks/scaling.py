@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import record
-import tyro
 
 HERE = Path(__file__).parent
 LIBRARIES = ("numpy", "numba")
@@ -202,4 +201,4 @@ def report(entries: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments))
+    record.run(main, Arguments)

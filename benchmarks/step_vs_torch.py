@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import record
-import tyro
 
 if TYPE_CHECKING:
     import numpy as np
@@ -174,4 +173,4 @@ def torch_steps(model: str, images: np.ndarray, labels: np.ndarray, compiled: bo
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments))
+    record.run(main, Arguments)
