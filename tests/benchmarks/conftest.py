@@ -1,4 +1,4 @@
-"""Benchmarks are scripts: they are run as scripts."""
+"""Benchmarks are scripts: they are run as scripts, on the tinyres that is being tested."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ import pytest
 
 import tinyres
 
-ROOT = Path(tinyres.__file__).parents[1]
+SCRIPTS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def this_tinyres(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(tinyres.__file__).parents[1]), prepend=os.pathsep)
 
 
 @pytest.fixture
@@ -19,9 +24,7 @@ def script():
     """Run a script of benchmarks/ in a process of its own."""
 
     def run(name, *options):
-        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-        command = [sys.executable, str(ROOT / "benchmarks" / name), *map(str, options)]
-        return subprocess.run(command, capture_output=True, text=True, env=environment)
+        command = [sys.executable, str(SCRIPTS / name), *map(str, options)]
+        return subprocess.run(command, capture_output=True, text=True)
 
     return run
