@@ -6,48 +6,84 @@
     y = max(xhat * gamma + beta + shortcut, 0),  xhat = (x - mean) * inv_std
     dx = gamma * inv_std * (dz - mean(dz) - xhat * mean(dz * xhat)),  dz = dy where y > 0
 
-An array [..., C] is seen as rows of SPAN channels-last values, SPAN a multiple of C, with the per-channel numbers
-repeated along the row: the inner loop is then long, without a remainder at every pixel, and the compiler makes
-vectors of it. Items are rows of at least ITEM_BYTES; each gives its own mean and sum of squared deviations, and the
-items' are combined in order and in float64 (Chan, Golub, LeVeque 1979), so that nothing cancels and nothing depends
-on the number of threads.
+The passes themselves are in `columns.py`. An item is a run of rows that stays in the first-level cache; each gives its
+own mean and sum of squared deviations, and the items' are combined in order and in float64 (Chan, Golub, LeVeque 1979),
+so that nothing cancels and nothing depends on the number of threads. What does not fill a row is filled up to one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numba import njit
 
+from tinyres.kernels.on_numba.columns import (
+    GRADIENT,
+    GRADIENT_ADD_RELU,
+    GRADIENT_RELU,
+    GRADIENT_SUMS,
+    GRADIENT_SUMS_RELU,
+    NORMALISE,
+    NORMALISE_ADD_RELU,
+    NORMALISE_RELU,
+    SQUARES,
+    TOTAL,
+    span_of,
+    sweep,
+)  # fmt: skip
+from tinyres.kernels.on_numba.stream import bypasses
 from tinyres.kernels.on_numba.threads import share
 from tinyres.kernels.registry import kernel
 
 Array = Any
+Arrays = tuple[Array, ...]
 
-SPAN_VALUES = 512
-ITEM_BYTES = 64 << 10
-RELU, ADD = 1, 2  # flags of what follows the normalisation
-
-
-def _layout(x: Array) -> tuple[int, int, int]:
-    """Values in a row, rows in an item, items; the last row and the last item may be short."""
-    channels = x.shape[-1]
-    span = max(1, SPAN_VALUES // channels) * channels
-    rows = max(1, ITEM_BYTES // (span * x.itemsize))
-    return span, rows, -(-x.size // (span * rows))
+ITEM_BYTES = 32 << 10
+PLAIN, RELU, ADD_RELU = range(3)  # what follows the normalisation
 
 
-def _repeated(per_channel: Array, span: int) -> Array:
-    return np.tile(per_channel, span // len(per_channel))
+def _parts(*arrays: Array) -> Iterator[tuple[Arrays, int, int]]:
+    """The arrays flat, as whole rows and, where there is more, the rest filled up with zeros to one row.
+
+    Yields the arrays, and the places where their first value stands and their last ends.
+    """
+    size, span = arrays[0].size, span_of(arrays[0].shape[-1], arrays[0].itemsize)
+    whole = size - size % span
+    flat = tuple(a.reshape(-1) for a in arrays)
+    if whole:
+        yield tuple(a[:whole] for a in flat), 0, whole
+    if whole < size:
+        filled = np.zeros((len(flat), span), arrays[0].dtype)
+        for line, a in zip(filled, flat, strict=True):
+            line[: size - whole] = a[whole:]
+        yield tuple(filled), whole, size
+
+
+def _repeated(*per_channel: Array) -> Array:
+    """Lines [n, span] of per-channel numbers, one channel after the other along the line."""
+    channels, itemsize = len(per_channel[0]), per_channel[0].itemsize
+    return np.tile(np.stack(per_channel), span_of(channels, itemsize) // channels)
+
+
+def _items(values: Array, channels: int) -> tuple[int, int, int]:
+    """Rows in an item, values in a row, and items; the last one may be short."""
+    span = span_of(channels, values.itemsize)
+    rows = max(1, ITEM_BYTES // (span * values.itemsize))
+    return rows, span, -(-len(values) // (rows * span))
 
 
 def _statistics(x: Array, mean: Array, variance: Array) -> None:
-    span, rows, items = _layout(x)
     channels = len(mean)
-    means, squares = np.empty((items, channels)), np.empty((items, channels))
-    share(_item_moments, items, 3 * x.size, x.reshape(-1), span, rows, channels, means, squares)
-    counts = np.minimum(span * rows, x.size - span * rows * np.arange(items)) // channels
+    found = []
+    for (values,), begin, end in _parts(x):
+        rows, span, items = _items(values, channels)
+        means, squares = np.empty((items, channels)), np.empty((items, channels))
+        share(_item_moments, items, 3 * len(values), (values,), end - begin, rows, span, means, squares)
+        counts = np.minimum(rows * span, end - begin - rows * span * np.arange(items)) // channels
+        found.append((means, squares, counts))
+    means, squares, counts = (np.concatenate(part) for part in zip(*found, strict=True))
     total = counts.sum()
     centre = counts @ means / total
     mean[...] = centre
@@ -55,71 +91,69 @@ def _statistics(x: Array, mean: Array, variance: Array) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _item_moments(start, stop, x, span, rows, channels, means, squares):  # type: ignore[no-untyped-def]
+def _item_moments(start, stop, arrays, valid, rows, span, means, squares):  # type: ignore[no-untyped-def]
     """Of each item, per channel: the mean, and the sum of squared deviations from it."""
-    sums = np.empty(span, x.dtype)
-    centre = np.empty(span, x.dtype)
+    x, channels = arrays[0], means.shape[1]
+    centre, sums = np.empty((1, span), x.dtype), np.empty((1, span), x.dtype)
     for item in range(start, stop):
         first = item * rows * span
-        last = min(first + rows * span, len(x))
-        count = (last - first) // channels
-        for moment in range(2):
-            sums[:] = 0
-            for row in range(first, last, span):
-                values = x[row : min(row + span, last)]
-                if moment == 0:
-                    for k in range(len(values)):
-                        sums[k] += values[k]
-                else:
-                    for k in range(len(values)):
-                        deviation = values[k] - centre[k]
-                        sums[k] += deviation * deviation
-            for c in range(channels):
-                total = 0.0
-                for k in range(c, span, channels):
-                    total += sums[k]
-                if moment == 0:
-                    means[item, c] = x.dtype.type(total / count)
-                    for k in range(c, span, channels):
-                        centre[k] = means[item, c]
-                else:
-                    squares[item, c] = total
+        count = min(rows * span, valid - first) // channels
+        here = min(rows, len(x) // span - item * rows)
+        sums[:] = 0
+        sweep(arrays, arrays, centre, sums, first, here, span, TOTAL, False)
+        for c in range(channels):
+            means[item, c] = x.dtype.type(_of_channel(sums[0], c, channels) / count)
+            for k in range(c, span, channels):
+                centre[0, k] = means[item, c]
+        if valid < len(x):  # the filling does not deviate
+            x[valid:] = centre[0, valid:]
+        sums[:] = 0
+        sweep(arrays, arrays, centre, sums, first, here, span, SQUARES, False)
+        for c in range(channels):
+            squares[item, c] = _of_channel(sums[0], c, channels)
+
+
+@njit(nogil=True, cache=True)
+def _of_channel(line, c, channels):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for k in range(c, len(line), channels):
+        total += line[k]
+    return total
 
 
 def _normalise(
     x: Array, gamma: Array, beta: Array, shortcut: Array, mean: Array, variance: Array, eps: float, y: Array, then: int
 ) -> None:
-    span, rows, items = _layout(x)
-    factor = gamma / np.sqrt(variance + variance.dtype.type(eps))
-    vectors = (_repeated(v, span) for v in (mean, factor, beta))
-    flat = x.reshape(-1), shortcut.reshape(-1), y.reshape(-1)
-    share(_normalise_items, items, 3 * x.size, *flat, *vectors, span * rows, then)
+    lines = _repeated(mean, gamma / np.sqrt(variance + variance.dtype.type(eps)), beta)
+    for (*arrays, result), begin, end in _parts(x, shortcut, y):
+        rows, _, items = _items(result, len(mean))
+        share(_normalise_items, items, 3 * len(result), tuple(arrays), (result,), lines, rows, then, bypasses(result))
+        _take_back(y, result, begin, end)
+
+
+def _take_back(whole: Array, part: Array, begin: int, end: int) -> None:
+    """Copy what stands in a part that had to be filled up."""
+    if end - begin < len(part):
+        whole.reshape(-1)[begin:end] = part[: end - begin]
 
 
 @njit(nogil=True, cache=True)
-def _normalise_items(start, stop, x, shortcut, y, mean, factor, beta, item, then):  # type: ignore[no-untyped-def]
-    span, zero = len(mean), x.dtype.type(0)
-    for row in range(start * item, min(stop * item, len(x)), span):
-        end = min(row + span, len(x))
-        values, added, results = x[row:end], shortcut[row:end], y[row:end]
-        if then == 0:
-            for k in range(len(values)):
-                results[k] = (values[k] - mean[k]) * factor[k] + beta[k]
-        elif then == RELU:
-            for k in range(len(values)):
-                z = (values[k] - mean[k]) * factor[k] + beta[k]
-                results[k] = zero if z < 0 else z  # a NaN stays one
-        else:
-            for k in range(len(values)):
-                z = (values[k] - mean[k]) * factor[k] + beta[k] + added[k]
-                results[k] = zero if z < 0 else z
+def _normalise_items(start, stop, arrays, results, lines, rows, then, bypass):  # type: ignore[no-untyped-def]
+    span = lines.shape[1]
+    begin, end = start * rows, min(stop * rows, len(results[0]) // span)
+    if then == PLAIN:
+        sweep(arrays, results, lines, lines, begin * span, end - begin, span, NORMALISE, bypass)
+    elif then == RELU:
+        sweep(arrays, results, lines, lines, begin * span, end - begin, span, NORMALISE_RELU, bypass)
+    else:
+        sweep(arrays, results, lines, lines, begin * span, end - begin, span, NORMALISE_ADD_RELU, bypass)
 
 
 @kernel("batch_norm", "numba")
 def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float, out: tuple[Array, Array, Array]) -> None:
     y, mean, variance = out
     _statistics(x, mean, variance)
-    _normalise(x, gamma, beta, x, mean, variance, eps, y, 0)
+    _normalise(x, gamma, beta, x, mean, variance, eps, y, PLAIN)
 
 
 @kernel("bn_relu", "numba")
@@ -135,14 +169,14 @@ def bn_add_relu(
 ) -> None:
     y, mean, variance = out
     _statistics(x, mean, variance)
-    _normalise(x, gamma, beta, shortcut, mean, variance, eps, y, RELU | ADD)
+    _normalise(x, gamma, beta, shortcut, mean, variance, eps, y, ADD_RELU)
 
 
 @kernel("batch_norm_eval", "numba")
 def batch_norm_eval(
     x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, eps: float, out: Array
 ) -> None:
-    _normalise(x, gamma, beta, x, mean, variance, eps, out, 0)
+    _normalise(x, gamma, beta, x, mean, variance, eps, out, PLAIN)
 
 
 def _gradient(
@@ -154,112 +188,75 @@ def _gradient(
     variance: Array,
     eps: float,
     out: tuple[Array, ...],
-    relu: bool,
+    then: int,
 ) -> None:
     """`out` is dx, dgamma, dbeta and, after an addition, dshortcut."""
-    span, rows, items = _layout(x)
     channels = len(gamma)
-    inv_std = 1 / np.sqrt(variance + variance.dtype.type(eps))
-    flat = dy.reshape(-1), y.reshape(-1), x.reshape(-1)
-    sums = np.empty((items, 2, channels))
-    share(
-        _item_sums,
-        items,
-        4 * x.size,
-        *flat,
-        _repeated(mean, span),
-        _repeated(inv_std, span),
-        rows,
-        channels,
-        relu,
-        sums,
-    )
+    sums, lines = [], _repeated(mean)
+    for arrays, _, _ in _parts(dy, x, y):
+        rows, _, items = _items(arrays[0], channels)
+        sums.append(np.empty((items, 2, channels)))
+        share(_item_sums, items, 4 * len(arrays[0]), arrays, lines, rows, then, sums[-1])
+    plain, weighted = np.concatenate(sums).sum(0)
     dx, dgamma, dbeta = out[:3]
-    dbeta[...], dgamma[...] = sums.sum(0)
+    inv_std = 1 / np.sqrt(variance + variance.dtype.type(eps))
+    dgamma[...], dbeta[...] = weighted * inv_std, plain
     count = x.size // channels
-    vectors = (_repeated(v, span) for v in (mean, inv_std * dgamma / count, dbeta / count, gamma * inv_std))
-    dshortcut = out[3] if len(out) > 3 else dx
-    share(
-        _gradient_items, items, 6 * x.size, *flat, dx.reshape(-1), dshortcut.reshape(-1), *vectors, span * rows, relu,
-        len(out) > 3,
-    )  # fmt: skip
+    lines = _repeated(mean, inv_std * dgamma / count, dbeta / count, gamma * inv_std)
+    dshortcut = out[3] if then == ADD_RELU else dx
+    for (a, b, c, *results), begin, end in _parts(dy, x, y, dx, dshortcut):
+        rows, _, items = _items(a, channels)
+        share(_gradient_items, items, 6 * len(a), (a, b, c), tuple(results), lines, rows, then, bypasses(*results))
+        _take_back(dx, results[0], begin, end)
+        if then == ADD_RELU:
+            _take_back(dshortcut, results[1], begin, end)
 
 
 @njit(nogil=True, cache=True)
-def _item_sums(start, stop, dy, y, x, mean, inv_std, rows, channels, relu, sums):  # type: ignore[no-untyped-def]
-    """Of each item, per channel: sum dz and sum dz * xhat."""
-    span = len(mean)
-    plain, weighted = np.empty(span, x.dtype), np.empty(span, x.dtype)
-    zero = x.dtype.type(0)
+def _item_sums(start, stop, arrays, lines, rows, then, totals):  # type: ignore[no-untyped-def]
+    """Of each item, per channel: sum dz and sum dz * (x - mean)."""
+    span, channels = lines.shape[1], totals.shape[2]
+    sums = np.empty((2, span), lines.dtype)
     for item in range(start, stop):
-        first = item * rows * span
-        last = min(first + rows * span, len(x))
-        plain[:] = 0
-        weighted[:] = 0
-        for row in range(first, last, span):
-            end = min(row + span, last)
-            values, results, errors = x[row:end], y[row:end], dy[row:end]
-            if relu:
-                for k in range(len(values)):
-                    dz = errors[k] if results[k] > 0 else zero
-                    plain[k] += dz
-                    weighted[k] += dz * ((values[k] - mean[k]) * inv_std[k])
-            else:
-                for k in range(len(values)):
-                    plain[k] += errors[k]
-                    weighted[k] += errors[k] * ((values[k] - mean[k]) * inv_std[k])
+        first, here = item * rows * span, min(rows, len(arrays[0]) // span - item * rows)
+        sums[:] = 0
+        if then == PLAIN:
+            sweep(arrays, arrays, lines, sums, first, here, span, GRADIENT_SUMS, False)
+        else:
+            sweep(arrays, arrays, lines, sums, first, here, span, GRADIENT_SUMS_RELU, False)
         for c in range(channels):
-            a, b = 0.0, 0.0
-            for k in range(c, span, channels):
-                a += plain[k]
-                b += weighted[k]
-            sums[item, 0, c], sums[item, 1, c] = a, b
+            totals[item, 0, c] = _of_channel(sums[0], c, channels)
+            totals[item, 1, c] = _of_channel(sums[1], c, channels)
 
 
 @njit(nogil=True, cache=True)
-def _gradient_items(  # type: ignore[no-untyped-def]
-    start, stop, dy, y, x, dx, dshortcut, mean, slope, shift, factor, item, relu, add
-):
-    span, zero = len(mean), x.dtype.type(0)
-    for row in range(start * item, min(stop * item, len(x)), span):
-        end = min(row + span, len(x))
-        values, results, errors, to_x, to_shortcut = (
-            x[row:end],
-            y[row:end],
-            dy[row:end],
-            dx[row:end],
-            dshortcut[row:end],
-        )
-        if relu and add:
-            for k in range(len(values)):
-                dz = errors[k] if results[k] > 0 else zero
-                to_shortcut[k] = dz
-                to_x[k] = (dz - shift[k] - (values[k] - mean[k]) * slope[k]) * factor[k]
-        elif relu:
-            for k in range(len(values)):
-                dz = errors[k] if results[k] > 0 else zero
-                to_x[k] = (dz - shift[k] - (values[k] - mean[k]) * slope[k]) * factor[k]
-        else:
-            for k in range(len(values)):
-                to_x[k] = (errors[k] - shift[k] - (values[k] - mean[k]) * slope[k]) * factor[k]
+def _gradient_items(start, stop, arrays, results, lines, rows, then, bypass):  # type: ignore[no-untyped-def]
+    span = lines.shape[1]
+    begin, end = start * rows, min(stop * rows, len(results[0]) // span)
+    if then == PLAIN:
+        sweep(arrays, results, lines, lines, begin * span, end - begin, span, GRADIENT, bypass)
+    elif then == RELU:
+        sweep(arrays, results, lines, lines, begin * span, end - begin, span, GRADIENT_RELU, bypass)
+    else:
+        sweep(arrays, results, lines, lines, begin * span, end - begin, span, GRADIENT_ADD_RELU, bypass)
 
 
 @kernel("batch_norm_gradient", "numba")
 def batch_norm_gradient(
     dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, eps: float, out: tuple[Array, ...]
 ) -> None:
-    _gradient(dy, dy, x, gamma, mean, variance, eps, out, False)
+    _gradient(dy, dy, x, gamma, mean, variance, eps, out, PLAIN)
 
 
 @kernel("bn_relu_gradient", "numba")
 def bn_relu_gradient(
     dy: Array, y: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, eps: float, out: tuple[Array, ...]
 ) -> None:
-    _gradient(dy, y, x, gamma, mean, variance, eps, out, True)
+    _gradient(dy, y, x, gamma, mean, variance, eps, out, RELU)
 
 
 @kernel("bn_add_relu_gradient", "numba")
 def bn_add_relu_gradient(
     dy: Array, y: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, eps: float, out: tuple[Array, ...]
 ) -> None:
-    _gradient(dy, y, x, gamma, mean, variance, eps, out, True)
+    _gradient(dy, y, x, gamma, mean, variance, eps, out, ADD_RELU)

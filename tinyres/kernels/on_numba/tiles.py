@@ -8,7 +8,7 @@ Winograd 1980; Lavin and Gray 2015),
 needs 36 products where the sum over the filter taps needs 144. The two linear maps that are applied to every tile, and
 the transpose of the second, which the weight gradient needs, are written out here with the fewest operations:
 
-    DATA     B'  6 -> 6      RESULT   A'  6 -> 4      ERROR    A  4 -> 6
+    DATA     B'  6 -> 6      RESULT   A'  6 -> 4      ERROR    A  4 -> 6      STREAMED   RESULT, stored past the caches
 
 The usual points +-1, +-2 cost accuracy. +-5/8, +-3/2 cost four times less of it, and their squares are exact in binary
 (compare Alam et al. 2022 on the choice of points).
@@ -16,12 +16,14 @@ The usual points +-1, +-2 cost accuracy. +-5/8, +-3/2 cost four times less of it
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import llvmlite.ir as ir
 import numpy as np
 from numba import types
 
+from tinyres.kernels.on_numba.stream import store_past_caches
 from tinyres.kernels.on_numba.vectors import I64, Emitter, intrinsic, pointer
 
 Values = list[Any]
@@ -29,7 +31,7 @@ Values = list[Any]
 TILE, PATCH, TAPS = 4, 6, 3  # outputs, inputs and filter taps of a tile in one dimension
 POINTS = PATCH * PATCH
 a, b = 5 / 8, 3 / 2
-DATA, RESULT, ERROR = 0, 1, 2
+DATA, RESULT, ERROR, STREAMED = 0, 1, 2, 3
 
 # Filters are evaluated at the points and divided by the product of the distances to the other points.
 _NEAR, _FAR = 2 * a**2 * (a**2 - b**2), 2 * b**2 * (b**2 - a**2)
@@ -96,6 +98,7 @@ def _error(e: _Arithmetic, y: Values) -> Values:
 
 
 _MAPS = {DATA: (_data, PATCH, PATCH), RESULT: (_result, PATCH, TILE), ERROR: (_error, TILE, PATCH)}
+_MAPS[STREAMED] = _MAPS[RESULT]
 
 
 @intrinsic
@@ -110,6 +113,7 @@ def transform(typing, x, x0, x_row, x_pixel, out, out0, out_row, out_pixel, vect
     def codegen(context, builder, _, arguments):  # type: ignore[no-untyped-def]
         ax, x0, x_row, x_pixel, aout, out0, out_row, out_pixel, vectors = arguments[:9]
         e = _Arithmetic(builder, x.dtype)
+        store = partial(store_past_caches, e) if kind.literal_value == STREAMED else e.store
         px, pout = e.at(pointer(context, builder, x, ax), x0), e.at(pointer(context, builder, out, aout), out0)
 
         def places(base: Any, row: Any, pixel: Any, size: int) -> list[Values]:
@@ -123,7 +127,7 @@ def transform(typing, x, x0, x_row, x_pixel, out, out0, out_row, out_pixel, vect
             rows = [one_way(e, [column[i] for column in columns]) for i in range(size_out)]
             for values, row in zip(rows, places(e.at(pout, here), out_row, out_pixel, size_out), strict=True):
                 for value, place in zip(values, row, strict=True):
-                    e.store(value, place)
+                    store(value, place)
             return state
 
         e.loop(vectors, [], over_channels)

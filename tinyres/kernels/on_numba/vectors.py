@@ -38,7 +38,7 @@ REGISTERS = 32 if VECTOR_BYTES == 64 or platform.machine() in ("aarch64", "arm64
 
 
 class Emitter:
-    """The vector operations of one element type in one function."""
+    """The vector operations of one element type in one function; `b` builds its LLVM code."""
 
     def __init__(self, builder: Any, element: Any) -> None:
         self.b = builder
@@ -51,6 +51,7 @@ class Emitter:
         self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
 
     def declare(self, name: str, result: Any, arguments: list[Any]) -> Any:
+        """A function of LLVM's own, such as the fused multiply-add."""
         declare: Any = cgutils.get_or_insert_function
         return declare(self.b.module, ir.FunctionType(result, arguments), name)
 
@@ -61,11 +62,13 @@ class Emitter:
         return pointer
 
     def load(self, pointer: Any) -> Any:
+        """A vector from any address."""
         vector = self.b.load(self.b.bitcast(pointer, self.vector.as_pointer()))
         vector.align = self.itemsize
         return vector
 
     def store(self, vector: Any, pointer: Any) -> None:
+        """A vector to any address."""
         self.b.store(vector, self.b.bitcast(pointer, self.vector.as_pointer())).align = self.itemsize
 
     def splat(self, pointer: Any) -> Any:
@@ -96,6 +99,7 @@ class Emitter:
 
 
 def pointer(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+    """Address of the first element of an array argument."""
     return context.make_array(kind)(context, builder, array).data
 
 

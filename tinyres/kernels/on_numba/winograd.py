@@ -24,8 +24,9 @@ from numba import njit
 
 from tinyres.kernels.on_numba import conv
 from tinyres.kernels.on_numba.conv import C16, C32, C64, NARROW, ONE, TWO, WIDE, Padding, block_of, lay
+from tinyres.kernels.on_numba.stream import bypasses, fence
 from tinyres.kernels.on_numba.threads import share
-from tinyres.kernels.on_numba.tiles import DATA, ERROR, FILTERS, PATCH, POINTS, RESULT, TAPS, TILE, transform
+from tinyres.kernels.on_numba.tiles import DATA, ERROR, FILTERS, PATCH, POINTS, RESULT, STREAMED, TAPS, TILE, transform
 from tinyres.kernels.on_numba.vectors import VECTOR_BYTES, correlate_block, outer_block
 from tinyres.kernels.registry import kernel
 
@@ -93,7 +94,7 @@ def _correlate(x: Array, w: Array, top: int, left: int, y: Array) -> None:
     _transform_filters(blocks.reshape(TAPS**2, -1), FILTERS.astype(x.dtype), u)
     operations = y.size * c * POINTS // TILE**2 // VECTOR_BYTES
     flat = x.reshape(-1), u.reshape(-1), y.reshape(-1)
-    share(_correlate_images, len(x), operations, *flat, _geometry(x, top, left, y), vectors, width, GROUP)
+    share(_correlate_images, len(x), operations, *flat, _geometry(x, top, left, y), vectors, width, GROUP, bypasses(y))
 
 
 @njit(nogil=True, cache=True)
@@ -167,7 +168,7 @@ def _multiply(count, v, v_step, u, m, m_step, c, f, vectors, width):  # type: ig
 
 
 @njit(nogil=True, cache=True)
-def _correlate_images(start, stop, x, u, y, geometry, vectors, width, group):  # type: ignore[no-untyped-def]
+def _correlate_images(start, stop, x, u, y, geometry, vectors, width, group, bypass):  # type: ignore[no-untyped-def]
     """The images from start to stop, a group of tiles at a time."""
     _, _, _, c, _, _, i_count, j_count, f = geometry
     high, wide = (i_count + TILE - 1) // TILE, (j_count + TILE - 1) // TILE
@@ -186,13 +187,16 @@ def _correlate_images(start, stop, x, u, y, geometry, vectors, width, group):  #
             i, j = divmod(tile, wide)
             rows, columns = min(TILE, i_count - i * TILE), min(TILE, j_count - j * TILE)
             corner = ((n * i_count + i * TILE) * j_count + j * TILE) * f
-            if rows == columns == TILE:
+            if rows == columns == TILE and bypass:
+                transform(m, t * f, PATCH * m_step, m_step, y, corner, j_count * f, f, f // lanes, STREAMED)
+            elif rows == columns == TILE:
                 transform(m, t * f, PATCH * m_step, m_step, y, corner, j_count * f, f, f // lanes, RESULT)
             else:
                 transform(m, t * f, PATCH * m_step, m_step, scratch, 0, TILE * f, f, f // lanes, RESULT)
                 for row in range(rows):
                     to = corner + row * j_count * f
                     y[to : to + columns * f] = scratch[row * TILE * f : (row * TILE + columns) * f]
+    fence()
 
 
 @njit(nogil=True, cache=True)

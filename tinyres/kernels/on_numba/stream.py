@@ -1,0 +1,42 @@
+"""Stores that go past the caches.
+
+An ordinary store first reads the line of memory that it will overwrite. The result of a large layer does not fit in the
+caches near a core anyway, so that read, and the useful lines that it drives out, are a waste: a copy takes about half
+the time without. Before a thread ends its part it waits with `fence` until what it sent can be seen by all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import llvmlite.ir as ir
+import numpy as np
+from numba import types
+
+from tinyres.kernels import memory
+from tinyres.kernels.on_numba.vectors import I32, Emitter, intrinsic
+
+WORTH_BYPASSING = 1 << 20  # bytes: about a second-level cache
+
+
+def bypasses(*arrays: np.ndarray) -> bool:
+    """Whether these results are large, and begin with a line of memory, as those of `memory.empty` do."""
+    return all(a.nbytes >= WORTH_BYPASSING and a.ctypes.data % memory.ALIGNMENT == 0 for a in arrays)
+
+
+def store_past_caches(e: Emitter, vector: Any, place: Any) -> None:
+    """Store a vector to a multiple of its own size."""
+    store = e.b.store(vector, e.b.bitcast(place, e.vector.as_pointer()))
+    store.align = e.lanes * e.itemsize
+    store.set_metadata("nontemporal", e.b.module.add_metadata([I32(1)]))
+
+
+@intrinsic
+def fence(typing):  # type: ignore[no-untyped-def]
+    """Wait until all that this thread streamed can be seen by the others."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, _: Any, arguments: Any) -> Any:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
