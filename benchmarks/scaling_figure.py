@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyres.train.figures import COLOURS, INK, save
+from tinyres.train.figures import COLOURS, INK, PALE, save
 
 STYLES = {"kept": (COLOURS[0], "o", "activations kept"), "recomputed": (COLOURS[1], "s", "recomputed by block")}
 VALUES = {"seconds": ("median", 1.0, "seconds a step"), "peak_bytes": ("peak_bytes", 2**-30, "peak memory, GiB")}
@@ -16,6 +16,7 @@ VALUES = {"seconds": ("median", 1.0, "seconds a step"), "peak_bytes": ("peak_byt
 def draw(entries: dict[str, Any], path: Path) -> Path:
     """Draw the entries of scaling.json; returns the file."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
 
     settings = entries["settings"]
     rows = [row for row in entries["rows"] if "failed" not in row]
@@ -37,19 +38,26 @@ def draw(entries: dict[str, Any], path: Path) -> Path:
                     unit = "ms" if what == "seconds" else "MiB"
                     slope = fit["a_layer"] * (1e3 if what == "seconds" else 2**-20)
                     said += f": {slope:.3g} {unit} a layer, within {worst:.1%} of a line"
+                if what == "peak_bytes" and mode == settings["modes"][0] and own:
+                    idle = scale * max(r["idle_bytes"] for r in rows)
+                    axes.axhline(idle, color=PALE, lw=1.2, ls=(0, (4, 2)), label="before there is a net")
                 axes.plot(x, y, marker, color=colour, ms=5, ls="none" if fit else "-", lw=1.2, label=said)
             axes.set(xscale="log", yscale="log", xlabel=axis, ylabel=label)
             ticks = sorted({r[axis] for r in chosen})
             axes.set_xticks(ticks, [str(tick) for tick in ticks], fontsize=8)
             axes.set_xticks([], minor=True)
+            low, high = axes.get_ylim()
+            axes.set_ylim(low, high * (high / low) ** 0.35)  # room for the legend
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
+            axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}")
             fixed = f"batch {settings['batch']}" if axis == "depth" else f"{settings['family']}{settings['depth']}"
             axes.set_title(fixed, loc="left", fontsize=10, color=INK)
             axes.grid(color="#E6E6E6", lw=0.6)
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
             if chosen:
-                axes.legend(frameon=False, fontsize=8)
+                axes.legend(frameon=False, fontsize=8, loc="upper left")
     machine = (
         f"{entries['machine']['processor']}, {settings['threads']} threads, tinyres {entries['versions']['tinyres']}"
     )
