@@ -6,11 +6,13 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tinyres import cli, kernels, machine
+from tinyres.kernels import compiling
 
 
 @pytest.fixture
@@ -77,7 +79,44 @@ def test_narrow_kernels_on_a_wide_processor(kernel, extensions, wasted):
 def test_the_note_names_the_remedy(report, monkeypatch):
     monkeypatch.setattr(machine, "blas", lambda: machine.Blas("scipy-openblas", "0.3.31", "Haswell", 2))
     monkeypatch.setattr(machine, "simd", lambda: ["X86_V2", "X86_V3", "X86_V4"])
-    assert "OPENBLAS_CORETYPE=SkylakeX" in report()
+    text = report()
+    assert "OPENBLAS_CORETYPE=SkylakeX tinyres train --kernels all=numpy" in text
+    assert "tinyres does not set it" in text
+
+
+def test_no_note_where_the_kernels_are_wide(report, monkeypatch):
+    monkeypatch.setattr(machine, "blas", lambda: machine.Blas("scipy-openblas", "0.3.31", "SkylakeX", 2))
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    assert "OPENBLAS_CORETYPE" not in report()
+
+
+def test_importing_and_running_tinyres_sets_no_variable():
+    """Not even those that would be good for speed: they belong to the person."""
+    program = "import os; before = dict(os.environ); import tinyres, numpy; tinyres.ops.relu(numpy.ones(3)); "
+    done = subprocess.run([sys.executable, "-c", program + "assert dict(os.environ) == before"], capture_output=True)
+    assert done.returncode == 0
+
+
+def test_threads(report, monkeypatch):
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    assert fact(report(), "kernel threads") == f"{machine.cores()} (the cores; NUMBA_NUM_THREADS changes it)"
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "3")
+    assert fact(report(), "kernel threads") == "3 (NUMBA_NUM_THREADS)"
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "many")
+    assert fact(report(), "kernel threads").startswith("NUMBA_NUM_THREADS is 'many'; set it to a whole number")
+
+
+def test_where_kernels_are_kept(report, monkeypatch):
+    assert Path(fact(report(), "kernels kept in")).is_dir()
+    monkeypatch.setattr(compiling.compiled, "kept", False)
+    assert "set NUMBA_CACHE_DIR to a folder that can" in report()
+
+
+def test_without_numba(report, monkeypatch):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    text = report()
+    assert "NUMBA_DISABLE_JIT is set, and these kernels exist only compiled" in text.partition("\ngpu\n")[0]
+    assert "ops, default of" in fact(text.partition("\nkernels\n")[2], "numpy")
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names a kernel for x86")

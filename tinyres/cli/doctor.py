@@ -15,7 +15,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tinyres import kernels, machine
+from tinyres import machine
+from tinyres.errors import KernelError
+from tinyres.kernels import compiling, registry
 
 REQUIRED = ("numpy", "numba", "matplotlib", "scikit-learn", "Pillow", "safetensors", "tyro", "tqdm", "pooch")
 OPTIONAL = {"tensorboardX": "tensorboard", "cupy-cuda13x": "cuda", "numba-cuda": "cuda"}
@@ -30,6 +32,8 @@ ENVIRONMENT = (
     "NUMBA_NUM_THREADS",
     "NUMBA_DISABLE_JIT",
     "NUMBA_CPU_NAME",
+    "NUMBA_CPU_FEATURES",
+    "NUMBA_CACHE_DIR",
     "NPY_DISABLE_CPU_FEATURES",
     "CUDA_VISIBLE_DEVICES",
 )
@@ -71,7 +75,16 @@ def versions() -> Lines:
 
 
 def processor() -> Lines:
-    """Cores, vector extensions, and who multiplies matrices."""
+    """Cores, vector extensions, who multiplies matrices, and the threads of the kernels.
+
+    tinyres never sets OPENBLAS_CORETYPE. OpenBLAS reads it when NumPy is loaded, which is over before a line of tinyres
+    runs in a person's program; last digits of sums change with it; and it concerns only matrix products, on which the
+    kernels of the backend `numpy` stand, not those of `numba`. So the report says what it would bring, and how.
+
+    Nor does it set thread counts. Threads of BLAS and of the Numba kernels never work at the same time: the product of
+    a linear layer, the only one in a training step with these kernels, is too small for OpenBLAS to wake another
+    thread.
+    """
     yield "name", machine.processor()
     yield "cores to use", f"{machine.cores()} of {os.cpu_count()}"
     extensions, blas = machine.simd(), machine.blas()
@@ -84,22 +97,36 @@ def processor() -> Lines:
         yield "blas kernel", f"{blas.kernel}, {blas.threads} thread{'s' * (blas.threads != 1)}"
     if machine.blas_wastes_vectors(blas, extensions):
         yield "note:", f"this processor has AVX-512, and OpenBLAS chose its {blas.kernel} kernels, whose vectors"
-        yield "", "are at most half as wide: matrix products run at about half the speed they could. Set"
-        yield "", "OPENBLAS_CORETYPE=SkylakeX before Python starts: OPENBLAS_CORETYPE=SkylakeX tinyres train."
-        yield "", "(Sums are then taken in another order, so last digits differ.)"
+        yield "", "are at most half as wide: matrix products run at about half the speed they could. That"
+        yield "", "concerns the kernels of `numpy`, not those of `numba`. To choose others, before Python starts:"
+        yield "", "OPENBLAS_CORETYPE=SkylakeX tinyres train --kernels all=numpy. (tinyres does not set it: it is"
+        yield "", "read when NumPy is loaded, and sums are then taken in another order, so last digits differ.)"
 
 
 def _llvm() -> Lines:
     try:
-        import llvmlite.binding as llvm
-        import numba
-    except ImportError as error:
-        yield "numba", f"cannot be imported: {error}"
+        reason = registry.backend("numba").missing()
+        threads = registry.backend("numba").threads.thread_count()
+    except KernelError as error:
+        yield "kernel threads", str(error)
         return
+    if reason is not None:
+        yield "numba", reason
+        return
+    import llvmlite.binding as llvm
+
     features = llvm.get_host_cpu_features()
     vectors = [name for name in features if features[name] and name.startswith(("avx", "fma", "amx", "neon", "sve"))]
     yield "vectors (numba)", f"{llvm.get_host_cpu_name()}: {' '.join(sorted(vectors)) or 'none'}"
-    yield "numba threads", str(numba.get_num_threads())
+    source = "NUMBA_NUM_THREADS" if "NUMBA_NUM_THREADS" in os.environ else "the cores; NUMBA_NUM_THREADS changes it"
+    yield "kernel threads", f"{threads} ({source})"
+    from tinyres.kernels.on_numba import cache
+
+    if compiling.compiled.kept:
+        yield "kernels kept in", str(cache.folder())
+    else:
+        yield "kernels kept in", "no folder: compiled anew by each process, because neither the folder of tinyres nor"
+        yield "", "the cache of the user can be written to; set NUMBA_CACHE_DIR to a folder that can"
 
 
 def gpu() -> Lines:
@@ -137,7 +164,11 @@ def data() -> Lines:
 
 def kernels_by_backend() -> Lines:
     """How many ops each backend covers, of how many it is the default, and why kernels are missing."""
-    rows = kernels.table()
+    try:
+        rows = registry.table()
+    except KernelError as error:
+        yield "none", str(error)
+        return
     yield "ops", str(len({row["op"] for row in rows}))
     for name in dict.fromkeys(row["kernel"] for row in rows):
         own = [row for row in rows if row["kernel"] == name]

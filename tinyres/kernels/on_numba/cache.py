@@ -49,14 +49,14 @@ def prepare() -> None:
     """To be called once, before a kernel is defined."""
     register: Any = event.register
     register("numba:compile", _Clock())
-    folder = _folder()
-    if folder is None:
+    kept = folder()
+    if kept is None:
         compiling.compiled.kept = False
         settings: Any = numba.config
         settings.CACHE_DIR = tempfile.mkdtemp(prefix="tinyres-kernels-")
         atexit.register(shutil.rmtree, settings.CACHE_DIR, ignore_errors=True)
     else:
-        drop_stale(Path(__file__).parent, folder)
+        drop_stale(Path(__file__).parent, kept)
 
 
 def drop_stale(sources: Path, folder: Path) -> None:
@@ -97,7 +97,7 @@ def _probe() -> None:
     """Never called: where would it be kept?"""
 
 
-def _folder() -> Path | None:
+def folder() -> Path | None:
     """Where Numba keeps the kernels, or None."""
     try:
         return Path(str(numba.njit(cache=True)(_probe).stats.cache_path))
