@@ -66,7 +66,8 @@ FAULTS = {
     "filters changed": (CONV, END, "    w[0] = 0\n", "changed its inputs"),
     "never cleared": (CONV, START, "", "is nan, expected"),
     "last image never written": (
-        CONV, START, "    out, x = (out[:-1], x[:-1]) if len(x) > 1 else (out, x)\n" + START, r"at \[1, 0, 0, 0\] is nan",
+        CONV, START, "    out, x = (out[:-1], x[:-1]) if len(x) > 1 else (out, x)\n" + START,
+        r"at \[1, 0, 0, 0\] is nan",
     ),
     "only the first image": (CONV, END, "    out[1:] = out[:1]\n", r"at \[1, 0, 0, 0\]"),
     "a NaN": (CONV, END, "    out.flat[5] = np.nan\n", "is nan, expected"),

@@ -17,6 +17,7 @@ from tinyres.bench.record import Record
 from tinyres.bench.results import Row
 
 SMALLEST = 1.05
+LISTED = 12  # rows that only one file has; more are counted
 
 
 @dataclass(frozen=True)
@@ -73,19 +74,20 @@ def report(old: Record, new: Record) -> Iterator[str]:
     both = changes(old, new)
     if not both:
         yield "the two files have no measurement in common (op, layer, batch, type and kernel)."
-    else:
-        yield f"\n{'':<56}{'old ms':>10}{'new ms':>10}{'new/old':>9}{'noise':>8}"
-    for verdict in ("slower", "faster"):
-        found = sorted((c for c in both if c.verdict == verdict), key=lambda c: -abs(math.log(c.ratio)))
-        for change in found:
-            name = f"{verdict:<8}{_name(change.new)}"
-            times = f"{1000 * change.old.median:>10.3f}{1000 * change.new.median:>10.3f}"
-            yield f"{name:<56}{times}{change.ratio:>9.2f}{change.noise:>8.2f}"
+    changed = sorted((c for c in both if c.verdict != "same"), key=lambda c: c.ratio, reverse=True)
+    if changed:
+        yield f"\n{'':<60}{'old ms':>10}{'new ms':>10}{'new/old':>9}{'noise':>8}"
+    for change in changed:
+        name = f"{change.verdict:<8}{_name(change.new)}"
+        times = f"{1000 * change.old.median:>10.3f}{1000 * change.new.median:>10.3f}"
+        yield f"{name:<60}{times}{change.ratio:>9.2f}{change.noise:>8.2f}"
     for record, other, said in ((old, new, "only in the old file"), (new, old, "only in the new file")):
         known = {row.key for row in other.rows}
-        for row in record.rows:
-            if row.key not in known:
-                yield f"{said}: {_name(row)}"
+        alone = [row for row in record.rows if row.key not in known]
+        for row in alone[:LISTED]:
+            yield f"{said}: {_name(row)}"
+        if alone[LISTED:]:
+            yield f"{said}: {len(alone) - LISTED} more"
     if both:
         counts = [sum(c.verdict == verdict for c in both) for verdict in ("slower", "faster", "same")]
         middle = statistics.median(c.ratio for c in both)

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from tinyres import models
 from tinyres.bench import outside
 from tinyres.bench.clock import Contender, interleaved, ratio
 from tinyres.bench.layers import chosen, chosen_ops
@@ -43,6 +44,8 @@ class _Run:
 
     def __init__(self, settings: Settings, tell: Tell) -> None:
         settings.check()
+        for net in settings.steps:
+            models.create(net)  # or says what is wrong with the name
         self.settings, self.tell = settings, tell
         self.mine = outside.load_kernels(settings.mine) if settings.mine else []
         self.peer = outside.load_peer(settings.peer) if settings.peer else None
