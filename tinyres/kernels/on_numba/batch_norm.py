@@ -13,7 +13,6 @@ so that nothing cancels and nothing depends on the number of threads. What does 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -30,35 +29,19 @@ from tinyres.kernels.on_numba.columns import (
     NORMALISE_RELU,
     SQUARES,
     TOTAL,
+    items_of,
+    parts_of,
     span_of,
     sweep,
+    take_back,
 )  # fmt: skip
 from tinyres.kernels.on_numba.stream import bypasses
 from tinyres.kernels.on_numba.threads import share
 from tinyres.kernels.registry import kernel
 
 Array = Any
-Arrays = tuple[Array, ...]
 
-ITEM_BYTES = 32 << 10
 PLAIN, RELU, ADD_RELU = range(3)  # what follows the normalisation
-
-
-def _parts(*arrays: Array) -> Iterator[tuple[Arrays, int, int]]:
-    """The arrays flat, as whole rows and, where there is more, the rest filled up with zeros to one row.
-
-    Yields the arrays, and the places where their first value stands and their last ends.
-    """
-    size, span = arrays[0].size, span_of(arrays[0].shape[-1], arrays[0].itemsize)
-    whole = size - size % span
-    flat = tuple(a.reshape(-1) for a in arrays)
-    if whole:
-        yield tuple(a[:whole] for a in flat), 0, whole
-    if whole < size:
-        filled = np.zeros((len(flat), span), arrays[0].dtype)
-        for line, a in zip(filled, flat, strict=True):
-            line[: size - whole] = a[whole:]
-        yield tuple(filled), whole, size
 
 
 def _repeated(*per_channel: Array) -> Array:
@@ -67,18 +50,11 @@ def _repeated(*per_channel: Array) -> Array:
     return np.tile(np.stack(per_channel), span_of(channels, itemsize) // channels)
 
 
-def _items(values: Array, channels: int) -> tuple[int, int, int]:
-    """Rows in an item, values in a row, and items; the last one may be short."""
-    span = span_of(channels, values.itemsize)
-    rows = max(1, ITEM_BYTES // (span * values.itemsize))
-    return rows, span, -(-len(values) // (rows * span))
-
-
 def _statistics(x: Array, mean: Array, variance: Array) -> None:
     channels = len(mean)
     found = []
-    for (values,), begin, end in _parts(x):
-        rows, span, items = _items(values, channels)
+    for (values,), begin, end in parts_of(channels, x):
+        rows, span, items = items_of(values, channels)
         means, squares = np.empty((items, channels)), np.empty((items, channels))
         share(_item_moments, items, 3 * len(values), (values,), end - begin, rows, span, means, squares)
         counts = np.minimum(rows * span, end - begin - rows * span * np.arange(items)) // channels
@@ -125,16 +101,10 @@ def _normalise(
     x: Array, gamma: Array, beta: Array, shortcut: Array, mean: Array, variance: Array, eps: float, y: Array, then: int
 ) -> None:
     lines = _repeated(mean, gamma / np.sqrt(variance + variance.dtype.type(eps)), beta)
-    for (*arrays, result), begin, end in _parts(x, shortcut, y):
-        rows, _, items = _items(result, len(mean))
+    for (*arrays, result), begin, end in parts_of(len(mean), x, shortcut, y):
+        rows, _, items = items_of(result, len(mean))
         share(_normalise_items, items, 3 * len(result), tuple(arrays), (result,), lines, rows, then, bypasses(result))
-        _take_back(y, result, begin, end)
-
-
-def _take_back(whole: Array, part: Array, begin: int, end: int) -> None:
-    """Copy what stands in a part that had to be filled up."""
-    if end - begin < len(part):
-        whole.reshape(-1)[begin:end] = part[: end - begin]
+        take_back(y, result, begin, end)
 
 
 @njit(nogil=True, cache=True)
@@ -193,8 +163,8 @@ def _gradient(
     """`out` is dx, dgamma, dbeta and, after an addition, dshortcut."""
     channels = len(gamma)
     sums, lines = [], _repeated(mean)
-    for arrays, _, _ in _parts(dy, x, y):
-        rows, _, items = _items(arrays[0], channels)
+    for arrays, _, _ in parts_of(channels, dy, x, y):
+        rows, _, items = items_of(arrays[0], channels)
         sums.append(np.empty((items, 2, channels)))
         share(_item_sums, items, 4 * len(arrays[0]), arrays, lines, rows, then, sums[-1])
     plain, weighted = np.concatenate(sums).sum(0)
@@ -204,12 +174,12 @@ def _gradient(
     count = x.size // channels
     lines = _repeated(mean, inv_std * dgamma / count, dbeta / count, gamma * inv_std)
     dshortcut = out[3] if then == ADD_RELU else dx
-    for (a, b, c, *results), begin, end in _parts(dy, x, y, dx, dshortcut):
-        rows, _, items = _items(a, channels)
+    for (a, b, c, *results), begin, end in parts_of(channels, dy, x, y, dx, dshortcut):
+        rows, _, items = items_of(a, channels)
         share(_gradient_items, items, 6 * len(a), (a, b, c), tuple(results), lines, rows, then, bypasses(*results))
-        _take_back(dx, results[0], begin, end)
+        take_back(dx, results[0], begin, end)
         if then == ADD_RELU:
-            _take_back(dshortcut, results[1], begin, end)
+            take_back(dshortcut, results[1], begin, end)
 
 
 @njit(nogil=True, cache=True)

@@ -12,25 +12,58 @@ happens to a block of values, each of these one vector:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import numpy as np
 from numba import types
 
 from tinyres.kernels.on_numba.stream import store_past_caches
 from tinyres.kernels.on_numba.vectors import I64, VECTOR_BYTES, Emitter, intrinsic, pointer
 
+Array = Any
 Values = list[Any]
 # e, arrays, numbers, sums -> new sums, results
 Body = Callable[[Emitter, Values, Values, Values], tuple[Values, Values]]
 
+ITEM_BYTES = 32 << 10
 BLOCK = 4  # vectors: enough to hide the latency of a sum, few enough for four numbers and two sums of each in registers
 
 
 def span_of(channels: int, itemsize: int) -> int:
     """Values in a row: the least common multiple of a pixel and a block."""
     return math.lcm(channels, BLOCK * VECTOR_BYTES // itemsize)
+
+
+def parts_of(channels: int, *arrays: Array) -> Iterator[tuple[tuple[Array, ...], int, int]]:
+    """The arrays flat, as whole rows and, where there is more, the rest filled up with zeros to one row.
+
+    Yields the arrays, and the places where their first value stands and their last ends.
+    """
+    size, span = arrays[0].size, span_of(channels, arrays[0].itemsize)
+    whole = size - size % span
+    flat = tuple(a.reshape(-1) for a in arrays)
+    if whole:
+        yield tuple(a[:whole] for a in flat), 0, whole
+    if whole < size:
+        filled = np.zeros((len(flat), span), arrays[0].dtype)
+        for line, a in zip(filled, flat, strict=True):
+            line[: size - whole] = a[whole:]
+        yield tuple(filled), whole, size
+
+
+def items_of(values: Array, channels: int) -> tuple[int, int, int]:
+    """Rows in an item, values in a row, and items; the last one may be short."""
+    span = span_of(channels, values.itemsize)
+    rows = max(1, ITEM_BYTES // (span * values.itemsize))
+    return rows, span, -(-len(values) // (rows * span))
+
+
+def take_back(whole: Array, part: Array, begin: int, end: int) -> None:
+    """Copy what stands in a part that had to be filled up."""
+    if end - begin < len(part):
+        whole.reshape(-1)[begin:end] = part[: end - begin]
 
 
 def _rectified(e: Emitter, z: Any) -> Any:
@@ -81,14 +114,16 @@ def _gradient(
     return [], [e.b.fmul(inner, factor), *([dz] if add else [])]
 
 
-def _added(e: Emitter, arrays: Values, numbers: Values, sums: Values) -> tuple[Values, Values]:
-    return [], [e.b.fadd(arrays[0], arrays[1])]
+def _added(e: Emitter, arrays: Values, numbers: Values, sums: Values, *, relu: bool = False) -> tuple[Values, Values]:
+    total = e.b.fadd(arrays[0], arrays[1])
+    return [], [_rectified(e, total) if relu else total]
 
 
 (
     TOTAL, SQUARES, NORMALISE, NORMALISE_RELU, NORMALISE_ADD_RELU,
-    GRADIENT_SUMS, GRADIENT_SUMS_RELU, GRADIENT, GRADIENT_RELU, GRADIENT_ADD_RELU, ADD,
-) = range(11)  # fmt: skip
+    GRADIENT_SUMS, GRADIENT_SUMS_RELU, GRADIENT, GRADIENT_RELU, GRADIENT_ADD_RELU,
+    ADD, ADD_RELU, RELU, RELU_GRADIENT,
+) = range(14)  # fmt: skip
 _PASSES: dict[int, tuple[Body, int, int, int, int]] = {  # body, and how many arrays, numbers, sums, results
     TOTAL: (_total, 1, 0, 1, 0),
     SQUARES: (_squares, 1, 1, 1, 0),
@@ -101,6 +136,9 @@ _PASSES: dict[int, tuple[Body, int, int, int, int]] = {  # body, and how many ar
     GRADIENT_RELU: (partial(_gradient, relu=True), 3, 4, 0, 1),
     GRADIENT_ADD_RELU: (partial(_gradient, relu=True, add=True), 3, 4, 0, 2),
     ADD: (_added, 2, 0, 0, 1),
+    ADD_RELU: (partial(_added, relu=True), 2, 0, 0, 1),
+    RELU: (lambda e, arrays, numbers, sums: ([], [_rectified(e, arrays[0])]), 1, 0, 0, 1),
+    RELU_GRADIENT: (lambda e, arrays, numbers, sums: ([], [_passed(e, *arrays)]), 2, 0, 0, 1),
 }
 
 

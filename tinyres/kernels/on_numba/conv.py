@@ -128,9 +128,10 @@ def _correlate(
 
 
 @njit(nogil=True, cache=True)
-def lay(  # type: ignore[no-untyped-def]
-    x, start, h, w, all_channels, channel, c, canvas, begin, end, wide, pitch, top, left
-):
+def lay(
+    x: Array, start: int, h: int, w: int, all_channels: int, channel: int, c: int,
+    canvas: Array, begin: int, end: int, wide: int, pitch: int, top: int, left: int,
+) -> None:  # fmt: skip
     """Copy what falls on rows begin to end of the canvas [., wide, pitch] when an image's corner is at (top, left)."""
     first, last = max(0, -left), min(w, wide - left)
     for row in range(max(begin, top), min(end, top + h)):

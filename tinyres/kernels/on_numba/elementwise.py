@@ -10,56 +10,39 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from tinyres.kernels.on_numba.columns import ADD, ADD_RELU, RELU, RELU_GRADIENT, items_of, parts_of, sweep, take_back
+from tinyres.kernels.on_numba.stream import bypasses
 from tinyres.kernels.on_numba.threads import share
 from tinyres.kernels.registry import kernel
 
 Array = Any
-ITEM = 1 << 14  # values that a thread takes at a time
 
 
-def _share(function: Any, size: int, *arrays: Array) -> None:
-    share(function, -(-size // ITEM), size, *(array.reshape(-1) for array in arrays))
-
-
-# A slice of the item, then a loop from 0: a negative index, which Numba must allow for, would keep the compiler from
-# making vectors.
-@njit(nogil=True, cache=True)
-def _add(start, stop, a, b, y):  # type: ignore[no-untyped-def]
-    item = slice(start * ITEM, stop * ITEM)
-    a, b, y = a[item], b[item], y[item]
-    for k in range(len(y)):
-        y[k] = a[k] + b[k]
+def _apply(kind: int, a: Array, b: Array, y: Array) -> None:
+    nothing = np.empty((0, 0), y.dtype)
+    for (*arrays, result), begin, end in parts_of(1, a, b, y):
+        rows, span, items = items_of(result, 1)
+        share(_items, items, len(result), tuple(arrays), (result,), nothing, rows, span, kind, bypasses(result))
+        take_back(y, result, begin, end)
 
 
 @njit(nogil=True, cache=True)
-def _add_relu(start, stop, a, b, y):  # type: ignore[no-untyped-def]
-    item, zero = slice(start * ITEM, stop * ITEM), y.dtype.type(0)
-    a, b, y = a[item], b[item], y[item]
-    for k in range(len(y)):
-        total = a[k] + b[k]
-        y[k] = zero if total < 0 else total  # a NaN stays one
-
-
-@njit(nogil=True, cache=True)
-def _relu(start, stop, x, y):  # type: ignore[no-untyped-def]
-    item, zero = slice(start * ITEM, stop * ITEM), y.dtype.type(0)
-    x, y = x[item], y[item]
-    for k in range(len(y)):
-        y[k] = zero if x[k] < 0 else x[k]
-
-
-@njit(nogil=True, cache=True)
-def _relu_gradient(start, stop, dy, y, dx):  # type: ignore[no-untyped-def]
-    item, zero = slice(start * ITEM, stop * ITEM), y.dtype.type(0)
-    dy, y, dx = dy[item], y[item], dx[item]
-    for k in range(len(y)):
-        dx[k] = dy[k] if y[k] > 0 else zero
+def _items(start, stop, arrays, results, nothing, rows, span, kind, bypass):  # type: ignore[no-untyped-def]
+    first, count = start * rows, min(stop * rows, len(results[0]) // span) - start * rows
+    if kind == ADD:
+        sweep(arrays, results, nothing, nothing, first * span, count, span, ADD, bypass)
+    elif kind == ADD_RELU:
+        sweep(arrays, results, nothing, nothing, first * span, count, span, ADD_RELU, bypass)
+    elif kind == RELU:
+        sweep(arrays, results, nothing, nothing, first * span, count, span, RELU, bypass)
+    else:
+        sweep(arrays, results, nothing, nothing, first * span, count, span, RELU_GRADIENT, bypass)
 
 
 @kernel("add", "numba")
 def add(a: Array, b: Array, *, out: Array) -> None:
     if a.shape == b.shape:
-        _share(_add, out.size, a, b, out)
+        _apply(ADD, a, b, out)
     else:
         np.add(a, b, out=out)
 
@@ -67,16 +50,16 @@ def add(a: Array, b: Array, *, out: Array) -> None:
 @kernel("add_relu", "numba")
 def add_relu(a: Array, b: Array, *, out: Array) -> None:
     if a.shape == b.shape:
-        _share(_add_relu, out.size, a, b, out)
+        _apply(ADD_RELU, a, b, out)
     else:
         np.maximum(np.add(a, b, out=out), 0, out=out)
 
 
 @kernel("relu", "numba")
 def relu(x: Array, *, out: Array) -> None:
-    _share(_relu, out.size, x, out)
+    _apply(RELU, x, x, out)
 
 
 @kernel("relu_gradient", "numba")
 def relu_gradient(dy: Array, y: Array, *, out: Array) -> None:
-    _share(_relu_gradient, out.size, dy, y, out)
+    _apply(RELU_GRADIENT, dy, y, out)
