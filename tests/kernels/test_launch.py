@@ -60,7 +60,7 @@ def test_out_is_written_and_returned():
     assert copied.tolist() == X.T.tolist()
 
 
-@pytest.mark.parametrize("backend", ["naive", "numpy"])
+@pytest.mark.parametrize("backend", ["naive", "numpy", "numba", "numba.winograd"])
 def test_out_of_any_layout(backend, rng):
     x, w = rng.standard_normal((3, 5, 4, 2)), rng.standard_normal((3, 3, 2, 6))
     with use(all=backend):
@@ -240,7 +240,7 @@ def test_what_a_kernel_declares(own_kernels):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_results_have_the_type_of_the_inputs_on_every_backend(dtype):
     x = X.astype(dtype)
-    for backend in ("naive", "numpy"):
+    for backend in ("naive", "numpy", "numba"):
         with use(all=backend):
             assert launch("relu", x).dtype == dtype
             assert launch("reshape", x, shape=(4,)).dtype == dtype

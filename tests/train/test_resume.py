@@ -33,6 +33,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.
     monkeypatch.setattr(Training, "step", interrupted)
 
 
+@pytest.mark.parametrize("kernels", ["", "all=numpy"])
 @pytest.mark.parametrize(
     ("step", "changes"),
     [
@@ -49,9 +50,11 @@ def test_stopped_and_resumed_is_as_if_never_stopped(
     monkeypatch: pytest.MonkeyPatch,
     step: int,
     changes: dict[str, Any],
+    kernels: str,
     measured: Any,
     tensors: Any,
 ) -> None:
+    changes = changes | {"kernels": kernels}
     whole = fit(settings(**changes), tiny)
     stop_after(monkeypatch, step)
     stopped = fit(settings(**changes), tiny)

@@ -109,7 +109,9 @@ def fit(config: Config | None = None, dataset: Dataset | None = None) -> Result:
     if config.compare:
         raise ConfigError("fit trains one network; tinyres.train.compare trains several and compares them.")
     with registry.use(**registry.parse(config.kernels)):
-        return Training(begin(config, dataset)).complete()
+        run = begin(config, dataset)
+    with registry.use(**registry.parse(run.config.kernels)):  # a resumed run has its own
+        return Training(run).complete()
 
 
 class Training:
