@@ -17,7 +17,7 @@ from tinyres.bench.results import HEAD, Refusal, Row, heading, lines
 from tinyres.bench.roof import Roof, measure
 from tinyres.bench.settings import Settings
 from tinyres.bench.steps import time_steps
-from tinyres.conformance import check_kernel, compare
+from tinyres.conformance import check_kernel
 from tinyres.errors import TinyresError
 from tinyres.kernels import registry
 from tinyres.kernels.contracts import CONTRACTS
@@ -113,12 +113,9 @@ class _Run:
             if pair is None:
                 return 0.0
             call, read = pair
-            got = read(call())
-            results = zip(got if isinstance(got, tuple) else (got,), problem.wanted, strict=True)
-            said = f"{peer.name} of {problem.op}, {problem.name}: result"
-            errors = [compare(a, b, problem.allowed, f"{said} {k}") for k, (a, b) in enumerate(results)]
+            error = problem.compare(peer.name, read(call()))
             prepared.append(call)
-            return max(errors)
+            return error
 
         error = self.passes(problem.op, problem.name, peer.name, check)
         return (Contender(peer.name, prepared[0]), error) if prepared and error is not None else None

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinyres.bench.layers import FAMILIES, Layer
-from tinyres.conformance import check_call, oracle
+from tinyres.conformance import check_call, compare, oracle
 from tinyres.kernels import registry
 from tinyres.kernels.contracts import CONTRACTS, Case
 from tinyres.kernels.launch import launch
@@ -96,6 +96,12 @@ class Problem:
             self.sample.check(kernel)
         said = f"{self.name}, {self.dtype}"
         return check_call(self.op, kernel, self.case.arrays, self.case.params, self.wanted, self.allowed, said)
+
+    def compare(self, name: str, got: Any) -> float:
+        """Hold somebody's results against the right ones, as `check` does."""
+        results = zip(got if isinstance(got, tuple) else (got,), self.wanted, strict=True)
+        said = f"{name} of {self.op}, {self.name}: result"
+        return max(compare(a, b, self.allowed, f"{said} {number}") for number, (a, b) in enumerate(results))
 
     @property
     def checked(self) -> str:
