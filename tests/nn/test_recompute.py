@@ -31,7 +31,7 @@ def trained(name, shortcut, *, recompute, steps=3):
     return [*told, optimizer.velocity.tobytes(), *(array.tobytes() for array in model.state_dict().values())]
 
 
-@pytest.mark.parametrize("kernels", ["numpy", "numba"])
+@pytest.mark.parametrize("kernels", ["numpy", "numba", "numba.winograd"])
 @pytest.mark.parametrize(
     ("name", "shortcut"), [("resnet20", "A"), ("resnet8", "B"), ("resnet8", "C"), ("plain14", "none")]
 )
