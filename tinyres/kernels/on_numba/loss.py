@@ -20,10 +20,18 @@ EXPONENTIAL = 20  # operations that one takes
 
 
 @njit(nogil=True, cache=True)
+def _largest(row):  # type: ignore[no-untyped-def]
+    largest = row[0]
+    for k in range(1, len(row)):
+        largest = max(largest, row[k])
+    return np.float64(largest)
+
+
+@njit(nogil=True, cache=True)
 def _losses(start, stop, logits, labels, losses):  # type: ignore[no-untyped-def]
     for n in range(start, stop):
         row = logits[n]
-        largest = np.float64(row.max())
+        largest = _largest(row)
         total = 0.0
         for k in range(len(row)):
             total += math.exp(row[k] - largest)
@@ -34,7 +42,7 @@ def _losses(start, stop, logits, labels, losses):  # type: ignore[no-untyped-def
 def _gradients(start, stop, logits, labels, factor, out):  # type: ignore[no-untyped-def]
     for n in range(start, stop):
         row = logits[n]
-        largest = np.float64(row.max())
+        largest = _largest(row)
         exponentials = np.empty(len(row))
         total = 0.0
         for k in range(len(row)):
