@@ -201,7 +201,7 @@ def measure_all(settings: Settings, tell: Tell) -> Bench:
     roof = measure(settings.dtype)
     bench = Bench(settings, roof, refused=run.refused)
     tell(
-        f"roof: {roof.peak:,.0f} GFLOP/s, {roof.bandwidth:.1f} GB/s with {roof.threads} threads in {settings.dtype}; "
+        f"roof: {roof.peak:,.0f} GFLOP/s, {roof.bandwidth:.1f} GB/s in {settings.dtype}, threads: {roof.threads}; "
         "measured again between the rounds\n"
     )
     tell(HEAD)

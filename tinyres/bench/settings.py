@@ -58,6 +58,8 @@ class Settings:
             raise ConfigError("--steps times whole training steps and --ops single kernels; ask for one of them.")
         if self.steps and self.peer:
             raise ConfigError("--peer compares kernels; whole steps against PyTorch: benchmarks/step_vs_torch.py.")
+        if self.read and (self.mine or self.peer or self.steps or self.ops or self.kernels):
+            raise ConfigError("--read measures nothing, so it goes with --against and --out alone.")
         if not self.nets:
             raise ConfigError("--nets names no net; leave it away for the layers of the CIFAR nets.")
         if not chosen(self.nets, self.ops or ("conv", "bn")):

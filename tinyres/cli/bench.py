@@ -42,8 +42,9 @@ def _measure(settings: Settings) -> tuple[int, Record | None]:
     bench = measure_all(settings, partial(print, flush=True))
     code = 130 if bench.interrupted else 1 if bench.refused else 0
     if bench.refused:
-        print(f"\nrefused: {len(bench.refused)}; a wrong kernel is not timed.")
+        print(f"\nrefused: {len(bench.refused)}.")
     if not bench.rows:
+        print("stopped before anything was measured." if bench.interrupted else "nothing was timed.")
         return code, None
     folder = settings.out or new_folder(Path("runs"), stamped("bench"))
     record.write(bench, folder / FILE)
