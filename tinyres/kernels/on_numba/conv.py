@@ -43,7 +43,8 @@ def conv2d(x: Array, w: Array, *, stride: int, padding: Padding, groups: int, ou
     """[N,H,W,C], [R,S,C/groups,F] -> [N,I,J,F]."""
     c, f = x.shape[3] // groups, w.shape[3] // groups
     for g in range(groups):
-        _correlate(x, g * c, w[..., g * f : (g + 1) * f], (padding[0], padding[2]), stride, out, g * f, (0, 0), 1)
+        whole = w[..., g * f : (g + 1) * f], (padding[0], padding[2]), (0, 0)
+        _correlate(x, g * c, [whole], stride, out, g * f, 1)
 
 
 @kernel("conv2d_input", "numba")
@@ -52,16 +53,17 @@ def conv2d_input(
 ) -> None:
     """[N,I,J,F], [R,S,C/groups,F] -> [N,H,W,C]."""
     c, f = shape[3] // groups, w.shape[3] // groups
-    for first in np.ndindex(min(stride, shape[1]), min(stride, shape[2])):
-        (tap_i, place_i), (tap_j, place_j) = (_phase(*pair, stride) for pair in zip(first, padding[::2], strict=True))
-        part = w[tap_i::stride, tap_j::stride]
-        offset = part.shape[0] - 1 - place_i, part.shape[1] - 1 - place_j
-        for g in range(groups):
+    for g in range(groups):
+        phases = []
+        for first in np.ndindex(min(stride, shape[1]), min(stride, shape[2])):
+            (tap_i, row), (tap_j, column) = (_phase(*pair, stride) for pair in zip(first, padding[::2], strict=True))
+            part = w[tap_i::stride, tap_j::stride, :, g * f : (g + 1) * f]
             if part.size:
-                turned = part[::-1, ::-1, :, g * f : (g + 1) * f].swapaxes(2, 3)
-                _correlate(dy, g * f, turned, offset, 1, out, g * c, first, stride)
+                offset = part.shape[0] - 1 - row, part.shape[1] - 1 - column
+                phases.append((part[::-1, ::-1].swapaxes(2, 3), offset, first))
             else:
                 out[:, first[0] :: stride, first[1] :: stride, g * c : (g + 1) * c] = 0
+        _correlate(dy, g * f, phases, 1, out, g * c, stride)
 
 
 @kernel("conv2d_weight", "numba")
@@ -104,27 +106,44 @@ def _phase(first: int, before: int, stride: int) -> tuple[int, int]:
 def _correlate(
     x: Array,
     channel: int,
-    w: Array,
-    offset: tuple[int, int],
+    phases: list[tuple[Array, tuple[int, int], tuple[int, int]]],
     stride: int,
     out: Array,
     filter_: int,
-    first: tuple[int, int],
     step: int,
 ) -> None:
-    """Correlate x[..., channel:] with w and write out[:, first::step, first::step, filter_:]."""
-    r, s, c, f = w.shape
-    vectors, width = block_of(f, x.itemsize)
-    packed = np.zeros((-(-f // width), r, s * c, width), x.dtype)
-    columns = w.reshape(r, s * c, f)
-    for block in range(len(packed)):
-        part = columns[..., block * width : (block + 1) * width]
-        packed[block, ..., : part.shape[2]] = part
-    positions = -(-(out.shape[1] - first[0]) // step), -(-(out.shape[2] - first[1]) // step)
-    operations = len(x) * positions[0] * positions[1] * w.size // VECTOR_BYTES  # of whole vectors
-    geometry = (*x.shape[1:], channel, c, r, s, *offset, stride, *positions, *out.shape[1:], filter_, f, *first, step)
-    flat = x.reshape(-1), packed.reshape(-1), out.reshape(-1)
-    share(_correlate_images, len(x), operations, *flat, vectors, width, *geometry)
+    """Correlate x[..., channel:] with the filters w of each phase (w, offset, first), where an image's corner lies at
+    `offset` of the first patch, and write out[:, first[0]::step, first[1]::step, filter_:].
+    """
+    geometries: list[tuple[int, ...]] = []
+    filters: list[Array] = []
+    operations = 0
+    for w, offset, first in phases:
+        r, s, c, f = w.shape
+        vectors, width = block_of(f, x.itemsize)
+        packed = np.zeros((-(-f // width), r, s * c, width), x.dtype)
+        columns = w.reshape(r, s * c, f)
+        for block in range(len(packed)):
+            part = columns[..., block * width : (block + 1) * width]
+            packed[block, ..., : part.shape[2]] = part
+        positions = -(-(out.shape[1] - first[0]) // step), -(-(out.shape[2] - first[1]) // step)
+        operations += len(x) * positions[0] * positions[1] * w.size // VECTOR_BYTES  # of whole vectors
+        begins = sum(part.size for part in filters)
+        geometries.append((begins, vectors, width, channel, c, r, s, *offset, *positions, filter_, f, *first))
+        filters.append(packed.reshape(-1))
+    if phases:
+        flat = x.reshape(-1), np.concatenate(filters), out.reshape(-1)
+        table = np.array(geometries, np.int64)
+        share(_correlate_phases, len(x), operations, *flat, table, x.shape[1:], stride, out.shape[1:], step)
+
+
+@njit(nogil=True, cache=True)
+def _correlate_phases(start, stop, x, packed, out, table, x_shape, stride, out_shape, step):  # type: ignore[no-untyped-def]
+    """The images from start to stop; where there are several phases, all of an image while it is in the cache."""
+    images = stop - start if len(table) == 1 else 1
+    for n in range(start, stop, images):
+        for phase in range(len(table)):
+            _correlate_images(n, n + images, x, packed, out, table[phase], x_shape, stride, out_shape, step)
 
 
 @njit(nogil=True, cache=True)
@@ -152,11 +171,12 @@ def lay(
 
 @njit(nogil=True, cache=True)
 def _correlate_images(  # type: ignore[no-untyped-def]
-    start, stop, x, packed, out, vectors, width,
-    h, w, all_channels, channel, c, r, s, top, left, stride, i_count, j_count,
-    out_h, out_w, all_filters, filter_, f, first_i, first_j, step,
-):  # fmt: skip
+    start, stop, x, packed, out, geometry, x_shape, stride, out_shape, step
+):
     """The images from start to stop, each on the same canvas."""
+    begins, vectors, width, channel, c, r, s, top, left, i_count, j_count, filter_, f, first_i, first_j = geometry
+    (h, w, all_channels), (out_h, out_w, all_filters) = x_shape, out_shape
+    packed = packed[begins:]
     high, wide = (i_count - 1) * stride + r, (j_count - 1) * stride + s
     canvas = np.zeros((high * wide + stride * WIDE) * c, x.dtype)  # a last block may read beyond the last pixel
     pixels = WIDE if vectors == 1 and j_count > NARROW else NARROW

@@ -9,6 +9,7 @@ The number of threads is that of the cores the process may use, or NUMBA_NUM_THR
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import threading
@@ -23,9 +24,9 @@ from tinyres.machine import cores
 
 # Below this many elementary operations the second thread costs more to wake (some 20 microseconds) than it saves.
 WORTH_SHARING = 100_000
-# The range is cut finer than there are threads, and each takes the next part when it is free: a thread that wakes late
-# or whose core is busy elsewhere then holds up the others by a part at most.
-PARTS_A_THREAD = 3
+# Each thread takes the next part of the range when it is free, first large parts, then smaller ones (guided scheduling,
+# Polychronopoulos and Kuck 1987): a thread that wakes late or whose core is busy holds up the others by little.
+LEAST_PART = 12  # the smallest part is a twelfth of a thread's share
 
 
 Outcomes = SimpleQueue[BaseException | None]
@@ -82,6 +83,15 @@ def thread_count() -> int:
     return int(wanted)
 
 
+@functools.cache
+def _parts(items: int, threads: int) -> list[int]:
+    """Where the parts begin, and the last one ends."""
+    bounds, least = [0], max(1, items // (threads * LEAST_PART))
+    while (left := items - bounds[-1]) > 0:
+        bounds.append(bounds[-1] + min(left, max(least, left // (2 * threads))))
+    return bounds
+
+
 def share(function: Callable[..., Any], items: int, operations: int, *arguments: Any) -> None:
     """Call ``function(start, stop, *arguments)`` so that the ranges cover ``range(items)``, on several threads.
 
@@ -107,14 +117,13 @@ def share(function: Callable[..., Any], items: int, operations: int, *arguments:
     if threads <= 1 or not _busy.acquire(blocking=False):  # two callers at once: the second works alone
         function(0, items, *arguments)
         return
-    parts = threads * PARTS_A_THREAD
-    bounds = [items * k // parts for k in range(parts + 1)]
+    bounds = _parts(items, threads)
+    parts = len(bounds) - 1
     following = itertools.count()
 
     def take() -> None:
         while (k := next(following)) < parts:
-            if bounds[k] < bounds[k + 1]:
-                function(bounds[k], bounds[k + 1], *arguments)
+            function(bounds[k], bounds[k + 1], *arguments)
 
     try:
         while len(_workers) < threads - 1:

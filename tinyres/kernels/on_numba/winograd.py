@@ -33,7 +33,7 @@ from tinyres.kernels.registry import kernel
 Array = Any
 
 GROUP = 32  # tiles that go through the steps together
-CHUNKS = 8  # of images, each with its own sums of the weight gradient
+CHUNKS, CHUNK = 16, 64  # of images, each with its own sums of the weight gradient; tiles that make one worth its sums
 
 
 @kernel("conv2d", "numba.winograd")
@@ -66,7 +66,9 @@ def conv2d_weight(
         return
     c, f = shape[2:]
     vectors, width = block_of(f, x.itemsize)
-    sums = np.empty((min(len(x), CHUNKS), TAPS**2, f // width * c * width), x.dtype)
+    tiles = len(x) * -(-dy.shape[1] // TILE) * -(-dy.shape[2] // TILE)
+    chunks = min(len(x), CHUNKS, -(-tiles // CHUNK))
+    sums = np.empty((chunks, TAPS**2, c * f), x.dtype)
     operations = dy.size * c * POINTS // TILE**2 // VECTOR_BYTES
     flat, geometry = (x.reshape(-1), dy.reshape(-1)), _geometry(x, padding[0], padding[2], dy)
     share(_sum_chunks, len(sums), operations, *flat, sums, FILTERS.astype(x.dtype), geometry, vectors, width, GROUP)
