@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from tinyres.kernels import launch, use
+from tinyres.kernels import launch, registry, use
+from tinyres.kernels.contracts import CONTRACTS
 from tinyres.kernels.on_numba import threads
-from tinyres.kernels.on_numba.cache import drop_stale
 
 GEOMETRY = {"stride": 1, "padding": (1, 1, 1, 1), "groups": 1}
 
 
-def results(rng):
-    """Every kernel of a training step, on enough data to be shared among threads."""
+def results(rng, name="numba"):
+    """The kernels of a training step, on enough data to be shared among threads."""
     x, w = rng.standard_normal((37, 16, 16, 16), np.float32), rng.standard_normal((3, 3, 16, 16), np.float32)
     gamma, beta = rng.standard_normal((2, 16), np.float32)
-    with use(all="numba"):
+    with use(all=name):
         y = launch("conv2d", x, w, **GEOMETRY)
         yield y
         yield launch("conv2d_input", y, w, shape=x.shape, **GEOMETRY)
@@ -41,21 +40,31 @@ def results(rng):
         yield launch("softmax_cross_entropy_gradient", np.ones((), np.float32), logits, labels)
 
 
-def python(program, **environment):
-    """Run a program in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-c", program], env=os.environ | environment, capture_output=True, text=True, timeout=120
-    )
-
-
-def test_the_number_of_threads_changes_no_byte(monkeypatch):
+@pytest.mark.parametrize("name", ["numba", "numba.winograd"])
+def test_the_number_of_threads_changes_no_byte(name, monkeypatch):
     monkeypatch.setattr(threads, "WORTH_SHARING", 0)
     wanted = None
     for count in "1234":
         monkeypatch.setenv("NUMBA_NUM_THREADS", count)
-        got = [array.tobytes() for array in results(np.random.default_rng(0))]
+        got = [array.tobytes() for array in results(np.random.default_rng(0), name)]
         wanted = wanted or got
         assert got == wanted
+
+
+COMPILED = [(op, name) for op in registry.ops() for name in registry.names(op) if name.startswith("numba")]
+
+
+@pytest.mark.parametrize(("op", "name"), COMPILED)
+def test_nor_that_of_any_kernel_on_the_samples_of_its_contract(op, name, monkeypatch):
+    monkeypatch.setattr(threads, "WORTH_SHARING", 0)
+    got = set()
+    for count in "1234":
+        monkeypatch.setenv("NUMBA_NUM_THREADS", count)
+        with use(**{op: name}):
+            cases = CONTRACTS[op].cases(np.random.default_rng(1))
+            arrays = [launch(op, *case.arrays, **case.params) for case in cases]
+        got.add(b"".join(a.tobytes() for each in arrays for a in (each if isinstance(each, tuple) else (each,))))
+    assert len(got) == 1
 
 
 def test_an_image_does_not_depend_on_its_batch():
@@ -122,6 +131,18 @@ def test_callers_on_several_threads_do_not_wait_for_each_other(monkeypatch):
     assert sorted(inner) == sorted([0, 1, 2, 3] * 2)
 
 
+def test_kernels_called_on_several_threads_at_once(monkeypatch):
+    monkeypatch.setattr(threads, "WORTH_SHARING", 0)
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
+
+    def whole_step(_=None):
+        return [array.tobytes() for array in results(np.random.default_rng(0))]
+
+    wanted = whole_step()
+    with ThreadPoolExecutor(4) as pool:
+        assert all(got == wanted for got in pool.map(whole_step, range(12)))
+
+
 def test_a_read_only_array_needs_no_version_of_its_own(monkeypatch):
     got = []
     array = np.arange(6.0).reshape(2, 3)
@@ -134,7 +155,7 @@ def test_a_read_only_array_needs_no_version_of_its_own(monkeypatch):
 
 
 @pytest.mark.parametrize("value", ["", "0", "-2", "two", "1.5"])
-def test_a_number_of_threads_that_is_none_is_one_sentence(value):
+def test_a_number_of_threads_that_is_none_is_one_sentence(value, python):
     """Before Numba is imported, which has a traceback or a warning for it."""
     done = python("import tinyres, numpy; tinyres.ops.relu(numpy.ones(3))", NUMBA_NUM_THREADS=value)
     last = done.stderr.splitlines()[-1]
@@ -142,7 +163,7 @@ def test_a_number_of_threads_that_is_none_is_one_sentence(value):
     assert "Warning" not in done.stderr
 
 
-def test_without_compilation_numpy_takes_over():
+def test_without_compilation_numpy_takes_over(python):
     program = """
 import tinyres, numpy
 assert tinyres.ops.relu(numpy.array([-1.0, 2.0])).numpy().tolist() == [0, 2]
@@ -154,7 +175,7 @@ with tinyres.use(relu="numba"):
     assert said.endswith("NUMBA_DISABLE_JIT is set, and these kernels exist only compiled; unset it.")
 
 
-def test_a_numba_that_cannot_be_imported_says_so(monkeypatch):
+def test_a_numba_that_cannot_be_imported_says_so(python):
     program = """
 import sys
 sys.modules["numba"] = None
@@ -166,97 +187,6 @@ with tinyres.use(relu="numba"):
     said = python(program).stderr.splitlines()[-1]
     assert "kernel 'numba' of relu is not available: Numba cannot be imported (" in said
     assert 'python -m pip install --upgrade "numba"' in said
-
-
-TRAINING = """
-import numpy as np
-import tinyres
-from tinyres.data import Loader, load
-from tinyres.kernels.compiling import compiled
-from tinyres.train.metrics import evaluate
-train = load("digits").train
-for shortcut in "AB":
-    loader = Loader(train, mean=np.zeros((8, 8, 1), np.float32), scale=1 / 16, batch=64, seed=0, padding=4)
-    model = tinyres.models.create("resnet20", shortcut=shortcut, in_channels=1)
-    optimizer = tinyres.optim.SGD(model.parameters(), 0.1)
-    x, labels = next(loader.batches(0, 0))
-    loss = tinyres.ops.softmax_cross_entropy(model(tinyres.Tensor(x)), labels)
-    loss.backward()
-    optimizer.step()
-    evaluate(model, loader, "test")
-print(compiled.functions)
-"""
-
-
-def test_a_second_process_compiles_nothing():
-    """Training, augmentation and evaluation, shortcuts A and B: what the first leaves on disk suffices the second."""
-    done = [python(TRAINING) for _ in range(2)]
-    assert [process.stderr for process in done] == ["", ""]
-    assert int(done[1].stdout) == 0
-
-
-FIRST = """
-import numpy as np
-from tinyres.kernels import compiling, launch
-with compiling.watch(lambda: print("compiling", flush=True)):
-    launch("neg", np.ones(3))
-    launch("global_avg_pool", np.ones((2, 3, 3, 4)))
-print(compiling.compiled)
-print(compiling.compiled.sentence())
-"""
-
-
-def test_compiling_is_told(tmp_path):
-    first, second = (python(FIRST, NUMBA_CACHE_DIR=str(tmp_path)).stdout.splitlines() for _ in range(2))
-    assert first[0] == "compiling"
-    assert first[1].startswith("Compiled(functions=1, seconds=")
-    assert first[2].endswith(" s (kept for the next time)")
-    assert second[0] == "Compiled(functions=0, seconds=0.0, kept=True)"
-
-
-NOWHERE = """
-import tempfile
-original = tempfile.TemporaryFile
-def file(*args, dir=None, **settings):
-    if "tinyres-kernels-" not in str(dir):
-        raise PermissionError(dir)
-    return original(*args, dir=dir, **settings)
-tempfile.TemporaryFile = file
-"""
-
-
-def test_a_cache_that_cannot_be_written_costs_compilation_and_nothing_else(tmp_path):
-    said = python(NOWHERE + FIRST, NUMBA_CACHE_DIR=str(tmp_path), TMPDIR=str(tmp_path)).stdout.splitlines()
-    assert said[0] == "compiling"
-    assert "(not kept: no folder for it can be written to; see doctor)" in said[2]
-    assert list(tmp_path.glob("tinyres-*")) == []  # what was kept until the end is gone
-
-
-def test_kernels_are_compiled_anew_when_what_they_import_changes(tmp_path):
-    """Numba itself looks only at the file of a function."""
-    sources, folder = tmp_path / "sources", tmp_path / "cache"
-    sources.mkdir()
-    folder.mkdir()
-    here = "tinyres.kernels.on_numba"
-    texts = {"conv": f"from {here}.tiles import x", "tiles": f"from {here}.vectors import x", "vectors": "", "pool": ""}
-    texts["pool"] = f"from {here}.threads import share"
-    texts["threads"] = "one"
-    for name, text in texts.items():
-        (sources / f"{name}.py").write_text(text)
-
-    def left():
-        for name in texts:
-            for suffix in ("nbi", "1.nbc"):
-                (folder / f"{name}.function-3.{suffix}").touch()
-        drop_stale(sources, folder)
-        return {path.name.partition(".")[0] for path in folder.glob("*.nb*")}
-
-    assert left() == {"vectors", "pool", "threads"}  # nothing is known of the others
-    assert left() == set(texts)
-    (sources / "vectors.py").write_text("changed")
-    assert left() == {"vectors", "pool", "threads"}
-    (sources / "threads.py").write_text("two")
-    assert left() == set(texts)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
