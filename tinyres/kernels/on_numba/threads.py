@@ -23,7 +23,7 @@ from tinyres.errors import KernelError
 from tinyres.machine import cores
 
 # Below this many elementary operations the second thread costs more to wake (some 20 microseconds) than it saves.
-WORTH_SHARING = 100_000
+WORTH_SHARING = 300_000
 # Each thread takes the next part of the range when it is free, first large parts, then smaller ones (guided scheduling,
 # Polychronopoulos and Kuck 1987): a thread that wakes late or whose core is busy holds up the others by little.
 LEAST_PART = 12  # the smallest part is a twelfth of a thread's share
