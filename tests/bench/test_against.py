@@ -44,7 +44,7 @@ def test_derived_numbers():
 
 def test_the_file_comes_back_as_it_was(tmp_path):
     refusal = Refusal("relu", "", "mine", "it is wrong.")
-    read = write(tmp_path / "bench.json", ROW, refused=[refusal], interrupted=True)
+    read = write(tmp_path / "bench.json", ROW, refused=[refusal], stopped=KeyboardInterrupt())
     assert read.rows == [ROW]
     entries = read.entries
     assert entries["settings"]["mine"] == "mine.py"  # no path of this machine
@@ -98,7 +98,7 @@ def test_report(tmp_path):
 
 
 def test_another_machine_and_version_are_told(tmp_path):
-    old, new = write(tmp_path / "old.json", ROW), write(tmp_path / "new.json", ROW, interrupted=True)
+    old, new = write(tmp_path / "old.json", ROW), write(tmp_path / "new.json", ROW, stopped=KeyboardInterrupt())
     new.entries["machine"]["processor"] = "Another"
     new.entries["versions"]["numpy"] = "1.0"
     text = "\n".join(against.report(old, new))

@@ -150,6 +150,22 @@ def test_ctrl_c_before_anything_was_measured(bench, monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_fault_of_ours_does_not_cost_what_was_measured(bench, monkeypatch, tmp_path):
+    original, calls = measure.interleaved, []
+
+    def failing(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise ZeroDivisionError("a fault")
+        return original(*arguments)
+
+    monkeypatch.setattr(measure, "interleaved", failing)
+    with pytest.raises(ZeroDivisionError):
+        bench("--ops", "relu", *QUICK, "--out", "out")
+    record = json.loads((tmp_path / "out" / "bench.json").read_text())
+    assert (record["complete"], len(record["rows"])) == (False, 1)
+
+
 def test_compare_with_an_earlier_run_and_two_files(bench, tmp_path):
     bench("--ops", "relu", "add", *QUICK, "--out", "old")
     record = json.loads((tmp_path / "old" / "bench.json").read_text())

@@ -36,7 +36,7 @@ class Bench:
     roof: Roof | None  # None where nothing was timed
     rows: list[Row] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
-    interrupted: bool = False
+    stopped: BaseException | None = None  # what ended it before its time: Ctrl-C, or a fault
 
 
 class _Run:
@@ -187,7 +187,7 @@ def measure_all(settings: Settings, tell: Tell) -> Bench:
     Returns
     -------
     Bench
-        What was measured; after Ctrl-C as far as it came.
+        What was measured; as far as it came, if `stopped` says why it ended early.
 
     Raises
     ------
@@ -210,6 +210,6 @@ def measure_all(settings: Settings, tell: Tell) -> Bench:
             bench.rows += rows
             for line in (heading(rows), *lines(rows)):
                 tell(line)
-    except KeyboardInterrupt:
-        bench.interrupted = True
+    except (KeyboardInterrupt, Exception) as stop:  # the rows until then are worth having
+        bench.stopped = stop
     return bench

@@ -6,7 +6,7 @@ settings, machine, threads, versions
 roof        GFLOP/s, GB/s and their samples; null where nothing was timed
 rows        `results.Row`, all times included, with what is derived from them
 refused     kernels that were not timed, and why
-complete    false after Ctrl-C
+complete    false if it was stopped, by Ctrl-C or a fault
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def write(bench: Bench, path: Path) -> None:
         "roof": bench.roof.record() if bench.roof else None,
         "rows": [row.record() for row in bench.rows],
         "refused": [asdict(refusal) for refusal in bench.refused],
-        "complete": not bench.interrupted,
+        "complete": bench.stopped is None,
     }
     write_atomically(path, (json.dumps(entries, indent=1) + "\n").encode())
 

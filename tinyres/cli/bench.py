@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tinyres.bench.settings import Settings
 
 if TYPE_CHECKING:
+    from tinyres.bench.measure import Bench
     from tinyres.bench.record import Record
 
 Arguments = Settings
@@ -32,27 +33,35 @@ def run(arguments: Settings) -> int:
 
 
 def _measure(settings: Settings) -> tuple[int, Record | None]:
-    """Run, and leave what was measured in a folder."""
-    from tinyres.bench import record
+    """Run, and leave what was measured in a folder, whatever ends it."""
     from tinyres.bench.measure import measure_all
-    from tinyres.train.folder import new_folder, stamped
 
     if settings.out:
         settings.out.mkdir(parents=True, exist_ok=True)  # or it fails after the measurement
     bench = measure_all(settings, partial(print, flush=True))
-    code = 130 if bench.interrupted else 1 if bench.refused else 0
+    interrupted = isinstance(bench.stopped, KeyboardInterrupt)
     if bench.refused:
         print(f"\nrefused: {len(bench.refused)}.")
-    if not bench.rows:
-        print("stopped before anything was measured." if bench.interrupted else "nothing was timed.")
-        return code, None
+    new = _keep(bench, settings) if bench.rows else None
+    if new is None:
+        print("stopped before anything was measured." if bench.stopped else "nothing was timed.")
+    if bench.stopped is not None and not interrupted:
+        raise bench.stopped
+    return 130 if interrupted else 1 if bench.refused else 0, new
+
+
+def _keep(bench: Bench, settings: Settings) -> Record:
+    """Write the file and the figure, and say where."""
+    from tinyres.bench import record
+    from tinyres.train.folder import new_folder, stamped
+
     folder = settings.out or new_folder(Path("runs"), stamped("bench"))
     record.write(bench, folder / FILE)
-    new = record.read(folder / FILE)
-    print("\nstopped; what was measured:" if bench.interrupted else "", flush=True)
+    print("\nstopped; what was measured:" if bench.stopped else "", flush=True)
     print(folder / FILE)
+    new = record.read(folder / FILE)
     _draw(new, folder)
-    return code, new
+    return new
 
 
 def _show(new: Record, folder: Path) -> None:
