@@ -9,8 +9,9 @@ the largest peak of its process. Time and memory are fitted by straight lines ov
 
     t(d) = a + b d,      minimising the sum of squares of (t(d) - t_d) / t_d,
 
-so that every depth counts the same; the residuals are those relative ones. The price of recomputation is the median
-over rounds of the ratio of the two times in one round. Results: scaling.json and scaling.png.
+so that every depth counts the same; the residuals are those relative ones. Processor time, of all threads together, is
+fitted as well: other processes, which take turns with this one, lengthen it less. The price of recomputation is the
+median over rounds of the ratio of the two times in one round. Results: scaling.json and scaling.png.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import record
 
 HERE = Path(__file__).parent
 LIBRARIES = ("numpy", "numba")
+UNITS = {"seconds": ("ms", 1e3), "processor_seconds": ("ms", 1e3), "peak_bytes": ("MiB", 2**-20)}  # what is fitted
 Mode = Literal["kept", "recomputed"]
 
 
@@ -134,6 +136,7 @@ def row(point: Configuration, entries: Sequence[dict[str, Any]]) -> dict[str, An
     seconds = [value for entry in entries for value in entry["seconds"]]
     return asdict(point) | {
         "median": statistics.median(seconds),
+        "processor_median": statistics.median(value for entry in entries for value in entry["processor_seconds"]),
         "images_per_second": point.batch / statistics.median(seconds),
         "peak_bytes": max(entry["peak_bytes"] for entry in entries),
         "idle_bytes": max(entry["idle_bytes"] for entry in entries),
@@ -162,6 +165,7 @@ def fits(rows: Sequence[dict[str, Any]], arguments: Arguments) -> dict[str, Any]
             depths = [r["depth"] for r in own]
             found[mode] = {
                 "seconds": line(depths, [r["median"] for r in own]),
+                "processor_seconds": line(depths, [r["processor_median"] for r in own]),
                 "peak_bytes": line(depths, [r["peak_bytes"] for r in own]),
             }
     return found
@@ -186,12 +190,12 @@ def price(runs: dict[Configuration, list[dict[str, Any]]]) -> list[dict[str, Any
 def report(entries: dict[str, Any]) -> None:
     """Print what was found."""
     for mode, lines in entries["fits"].items():
-        for what, unit, scale in (("seconds", "ms", 1e3), ("peak_bytes", "MiB", 2**-20)):
+        for what, (unit, scale) in UNITS.items():
             fit = lines[what]
             worst = max(map(abs, fit["relative_residuals"].values()))
             print(
-                f"{mode}: {scale * fit['a_layer']:.3f} {unit} a layer, {scale * fit['at_depth_0']:.1f} {unit} beside; "
-                f"largest residual {worst:.1%}"
+                f"{mode}, {what}: {scale * fit['a_layer']:.3f} {unit} a layer, "
+                f"{scale * fit['at_depth_0']:.1f} {unit} beside; largest residual {worst:.1%}"
             )
     for entry in entries["price_of_recomputation"]:
         print(

@@ -18,7 +18,13 @@ def test_a_line_is_found_and_its_residuals_are_relative():
 
 
 def entry(seconds, peak):
-    return {"seconds": seconds, "peak_bytes": peak, "idle_bytes": 1, "loss": 2.0}
+    return {
+        "seconds": seconds,
+        "processor_seconds": [2 * s for s in seconds],
+        "peak_bytes": peak,
+        "idle_bytes": 1,
+        "loss": 2.0,
+    }
 
 
 def test_rows_are_medians_of_all_rounds_and_prices_of_each():
@@ -30,6 +36,7 @@ def test_rows_are_medians_of_all_rounds_and_prices_of_each():
     }
     rows = [row(point, entries) for point, entries in runs.items()]
     assert rows[0]["median"] == 2.0
+    assert rows[0]["processor_median"] == 4.0
     assert rows[0]["images_per_second"] == 2.0
     assert rows[0]["peak_bytes"] == 100
     assert rows[2] == {"depth": 14, "batch": 4, "mode": "kept", "failed": "not enough memory"}
