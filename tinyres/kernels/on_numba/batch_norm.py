@@ -29,11 +29,8 @@ from tinyres.kernels.on_numba.columns import (
     NORMALISE_RELU,
     SQUARES,
     TOTAL,
-    items_of,
     parts_of,
-    span_of,
     sweep,
-    take_back,
 )  # fmt: skip
 from tinyres.kernels.on_numba.stream import bypasses
 from tinyres.kernels.on_numba.threads import share
@@ -44,32 +41,18 @@ Array = Any
 PLAIN, RELU, ADD_RELU = range(3)  # what follows the normalisation
 
 
-def _repeated(*per_channel: Array) -> Array:
-    """Lines [n, span] of per-channel numbers, one channel after the other along the line."""
-    channels, itemsize = len(per_channel[0]), per_channel[0].itemsize
-    return np.tile(np.stack(per_channel), span_of(channels, itemsize) // channels)
-
-
 def _statistics(x: Array, mean: Array, variance: Array) -> None:
-    channels = len(mean)
-    found = []
-    for (values,), begin, end in parts_of(channels, x):
-        rows, span, items = items_of(values, channels)
-        means, squares = np.empty((items, channels)), np.empty((items, channels))
-        share(_item_moments, items, 3 * len(values), (values,), end - begin, rows, span, means, squares)
-        counts = np.minimum(rows * span, end - begin - rows * span * np.arange(items)) // channels
-        found.append((means, squares, counts))
-    means, squares, counts = (np.concatenate(part) for part in zip(*found, strict=True))
-    total = counts.sum()
-    centre = counts @ means / total
-    mean[...] = centre
-    variance[...] = (squares.sum(0) + counts @ np.square(means - centre)) / total
+    moments = []
+    for part in parts_of(len(mean), x):
+        moments.append(np.empty((part.items, 3, len(mean))))
+        share(_item_moments, part.items, 3 * x.size, part.arrays, part.values, part.rows, part.span, moments[-1])
+    _combine(moments[0] if len(moments) == 1 else np.concatenate(moments), mean, variance)
 
 
 @njit(nogil=True, cache=True)
-def _item_moments(start, stop, arrays, valid, rows, span, means, squares):  # type: ignore[no-untyped-def]
-    """Of each item, per channel: the mean, and the sum of squared deviations from it."""
-    x, channels = arrays[0], means.shape[1]
+def _item_moments(start, stop, arrays, valid, rows, span, moments):  # type: ignore[no-untyped-def]
+    """Of each item, per channel: how many values, their mean, and the sum of squared deviations from it."""
+    x, channels = arrays[0], moments.shape[2]
     centre, sums = np.empty((1, span), x.dtype), np.empty((1, span), x.dtype)
     for item in range(start, stop):
         first = item * rows * span
@@ -78,15 +61,16 @@ def _item_moments(start, stop, arrays, valid, rows, span, means, squares):  # ty
         sums[:] = 0
         sweep(arrays, arrays, centre, sums, first, here, span, TOTAL, False)
         for c in range(channels):
-            means[item, c] = x.dtype.type(_of_channel(sums[0], c, channels) / count)
+            moments[item, 0, c] = count
+            moments[item, 1, c] = x.dtype.type(_of_channel(sums[0], c, channels) / count)
             for k in range(c, span, channels):
-                centre[0, k] = means[item, c]
+                centre[0, k] = moments[item, 1, c]
         if valid < len(x):  # the filling does not deviate
             x[valid:] = centre[0, valid:]
         sums[:] = 0
         sweep(arrays, arrays, centre, sums, first, here, span, SQUARES, False)
         for c in range(channels):
-            squares[item, c] = _of_channel(sums[0], c, channels)
+            moments[item, 2, c] = _of_channel(sums[0], c, channels)
 
 
 @njit(nogil=True, cache=True)
@@ -97,26 +81,61 @@ def _of_channel(line, c, channels):  # type: ignore[no-untyped-def]
     return total
 
 
-def _normalise(
-    x: Array, gamma: Array, beta: Array, shortcut: Array, mean: Array, variance: Array, eps: float, y: Array, then: int
-) -> None:
-    lines = _repeated(mean, gamma / np.sqrt(variance + variance.dtype.type(eps)), beta)
-    for (*arrays, result), begin, end in parts_of(len(mean), x, shortcut, y):
-        rows, _, items = items_of(result, len(mean))
-        share(_normalise_items, items, 3 * len(result), tuple(arrays), (result,), lines, rows, then, bypasses(result))
-        take_back(y, result, begin, end)
+@njit(nogil=True, cache=True)
+def _combine(moments, mean, variance):  # type: ignore[no-untyped-def]
+    """Mean and biased variance of all items together."""
+    for c in range(len(mean)):
+        total, centre, squares = 0.0, 0.0, 0.0
+        for item in range(len(moments)):
+            total += moments[item, 0, c]
+            centre += moments[item, 0, c] * moments[item, 1, c]
+        centre /= total
+        for item in range(len(moments)):
+            squares += moments[item, 2, c] + moments[item, 0, c] * (moments[item, 1, c] - centre) ** 2
+        mean[c], variance[c] = centre, squares / total
 
 
 @njit(nogil=True, cache=True)
-def _normalise_items(start, stop, arrays, results, lines, rows, then, bypass):  # type: ignore[no-untyped-def]
-    span = lines.shape[1]
-    begin, end = start * rows, min(stop * rows, len(results[0]) // span)
+def _inverse(variance, eps):  # type: ignore[no-untyped-def]
+    """1 / sqrt(variance + eps), in the type of the variance."""
+    real = variance.dtype.type
+    return real(1) / np.sqrt(variance + real(eps))
+
+
+@njit(nogil=True, cache=True)
+def _repeat(per_channel, line):  # type: ignore[no-untyped-def]
+    """One channel after the other along a line."""
+    for first in range(0, len(line), len(per_channel)):
+        line[first : first + len(per_channel)] = per_channel
+
+
+def _normalise(
+    x: Array, gamma: Array, beta: Array, shortcut: Array, mean: Array, variance: Array, eps: float, y: Array, then: int
+) -> None:
+    numbers = mean, variance, gamma, beta
+    for part in parts_of(len(mean), x, shortcut, y):
+        arrays = part.arrays
+        share(
+            _normalise_items, part.items, 3 * x.size, arrays[:2], arrays[2:], numbers, eps, part.rows, part.span, then
+        )
+        part.take_back(y, 2)
+
+
+@njit(nogil=True, cache=True)
+def _normalise_items(start, stop, arrays, results, numbers, eps, rows, span, then):  # type: ignore[no-untyped-def]
+    mean, variance, gamma, beta = numbers
+    lines = np.empty((3, span), mean.dtype)
+    _repeat(mean, lines[0])
+    _repeat(gamma * _inverse(variance, eps), lines[1])
+    _repeat(beta, lines[2])
+    first, bypass = start * rows, bypasses(results[0])
+    count = min(stop * rows, len(results[0]) // span) - first
     if then == PLAIN:
-        sweep(arrays, results, lines, lines, begin * span, end - begin, span, NORMALISE, bypass)
+        sweep(arrays, results, lines, lines, first * span, count, span, NORMALISE, bypass)
     elif then == RELU:
-        sweep(arrays, results, lines, lines, begin * span, end - begin, span, NORMALISE_RELU, bypass)
+        sweep(arrays, results, lines, lines, first * span, count, span, NORMALISE_RELU, bypass)
     else:
-        sweep(arrays, results, lines, lines, begin * span, end - begin, span, NORMALISE_ADD_RELU, bypass)
+        sweep(arrays, results, lines, lines, first * span, count, span, NORMALISE_ADD_RELU, bypass)
 
 
 @kernel("batch_norm", "numba")
@@ -161,54 +180,73 @@ def _gradient(
     then: int,
 ) -> None:
     """`out` is dx, dgamma, dbeta and, after an addition, dshortcut."""
-    channels = len(gamma)
-    sums, lines = [], _repeated(mean)
-    for arrays, _, _ in parts_of(channels, dy, x, y):
-        rows, _, items = items_of(arrays[0], channels)
-        sums.append(np.empty((items, 2, channels)))
-        share(_item_sums, items, 4 * len(arrays[0]), arrays, lines, rows, then, sums[-1])
-    plain, weighted = np.concatenate(sums).sum(0)
     dx, dgamma, dbeta = out[:3]
-    inv_std = 1 / np.sqrt(variance + variance.dtype.type(eps))
-    dgamma[...], dbeta[...] = weighted * inv_std, plain
-    count = x.size // channels
-    lines = _repeated(mean, inv_std * dgamma / count, dbeta / count, gamma * inv_std)
     dshortcut = out[3] if then == ADD_RELU else dx
-    for (a, b, c, *results), begin, end in parts_of(channels, dy, x, y, dx, dshortcut):
-        rows, _, items = items_of(a, channels)
-        share(_gradient_items, items, 6 * len(a), (a, b, c), tuple(results), lines, rows, then, bypasses(*results))
-        take_back(dx, results[0], begin, end)
+    totals = []
+    for part in parts_of(len(mean), dy, x, y):
+        totals.append(np.empty((part.items, 2, len(mean))))
+        share(_item_sums, part.items, 4 * x.size, part.arrays, mean, part.rows, part.span, then, totals[-1])
+    _add_up(totals[0] if len(totals) == 1 else np.concatenate(totals), variance, eps, dgamma, dbeta)
+    numbers, count = (mean, variance, gamma, dgamma, dbeta), x.size // len(mean)
+    for part in parts_of(len(mean), dy, x, y, dx, dshortcut):
+        arrays, results = part.arrays[:3], part.arrays[3:]
+        share(
+            _gradient_items, part.items, 6 * x.size, arrays, results, numbers, eps, count, part.rows, part.span, then
+        )  # fmt: skip
+        part.take_back(dx, 3)
         if then == ADD_RELU:
-            take_back(dshortcut, results[1], begin, end)
+            part.take_back(dshortcut, 4)
 
 
 @njit(nogil=True, cache=True)
-def _item_sums(start, stop, arrays, lines, rows, then, totals):  # type: ignore[no-untyped-def]
+def _item_sums(start, stop, arrays, mean, rows, span, then, totals):  # type: ignore[no-untyped-def]
     """Of each item, per channel: sum dz and sum dz * (x - mean)."""
-    span, channels = lines.shape[1], totals.shape[2]
-    sums = np.empty((2, span), lines.dtype)
+    channels = totals.shape[2]
+    line, sums = np.empty((1, span), mean.dtype), np.empty((2, span), mean.dtype)
+    _repeat(mean, line[0])
     for item in range(start, stop):
         first, here = item * rows * span, min(rows, len(arrays[0]) // span - item * rows)
         sums[:] = 0
         if then == PLAIN:
-            sweep(arrays, arrays, lines, sums, first, here, span, GRADIENT_SUMS, False)
+            sweep(arrays, arrays, line, sums, first, here, span, GRADIENT_SUMS, False)
         else:
-            sweep(arrays, arrays, lines, sums, first, here, span, GRADIENT_SUMS_RELU, False)
+            sweep(arrays, arrays, line, sums, first, here, span, GRADIENT_SUMS_RELU, False)
         for c in range(channels):
             totals[item, 0, c] = _of_channel(sums[0], c, channels)
             totals[item, 1, c] = _of_channel(sums[1], c, channels)
 
 
 @njit(nogil=True, cache=True)
-def _gradient_items(start, stop, arrays, results, lines, rows, then, bypass):  # type: ignore[no-untyped-def]
-    span = lines.shape[1]
-    begin, end = start * rows, min(stop * rows, len(results[0]) // span)
+def _add_up(totals, variance, eps, dgamma, dbeta):  # type: ignore[no-untyped-def]
+    """Sum dz and sum dz * xhat over all items."""
+    inv_std = _inverse(variance, eps)
+    for c in range(len(dgamma)):
+        plain, weighted = 0.0, 0.0
+        for item in range(len(totals)):
+            plain += totals[item, 0, c]
+            weighted += totals[item, 1, c]
+        dbeta[c], dgamma[c] = plain, weighted * inv_std[c]
+
+
+@njit(nogil=True, cache=True)
+def _gradient_items(  # type: ignore[no-untyped-def]
+    start, stop, arrays, results, numbers, eps, count, rows, span, then
+):
+    mean, variance, gamma, dgamma, dbeta = numbers
+    inv_std, share_of_one = _inverse(variance, eps), mean.dtype.type(1 / count)
+    lines = np.empty((4, span), mean.dtype)
+    _repeat(mean, lines[0])
+    _repeat(inv_std * dgamma * share_of_one, lines[1])
+    _repeat(dbeta * share_of_one, lines[2])
+    _repeat(gamma * inv_std, lines[3])
+    first, bypass = start * rows, bypasses(results[0]) and bypasses(results[1])
+    here = min(stop * rows, len(results[0]) // span) - first
     if then == PLAIN:
-        sweep(arrays, results, lines, lines, begin * span, end - begin, span, GRADIENT, bypass)
+        sweep(arrays, results, lines, lines, first * span, here, span, GRADIENT, bypass)
     elif then == RELU:
-        sweep(arrays, results, lines, lines, begin * span, end - begin, span, GRADIENT_RELU, bypass)
+        sweep(arrays, results, lines, lines, first * span, here, span, GRADIENT_RELU, bypass)
     else:
-        sweep(arrays, results, lines, lines, begin * span, end - begin, span, GRADIENT_ADD_RELU, bypass)
+        sweep(arrays, results, lines, lines, first * span, here, span, GRADIENT_ADD_RELU, bypass)
 
 
 @kernel("batch_norm_gradient", "numba")

@@ -11,8 +11,10 @@ happens to a block of values, each of these one vector:
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -31,39 +33,54 @@ ITEM_BYTES = 32 << 10
 BLOCK = 4  # vectors: enough to hide the latency of a sum, few enough for four numbers and two sums of each in registers
 
 
+@functools.cache
 def span_of(channels: int, itemsize: int) -> int:
     """Values in a row: the least common multiple of a pixel and a block."""
     return math.lcm(channels, BLOCK * VECTOR_BYTES // itemsize)
 
 
-def parts_of(channels: int, *arrays: Array) -> Iterator[tuple[tuple[Array, ...], int, int]]:
-    """The arrays flat, as whole rows and, where there is more, the rest filled up with zeros to one row.
+@dataclass(frozen=True)
+class Part:
+    """Flat arrays of whole rows: the first `values` of them, which stand at `begin` in the arrays they come from."""
 
-    Yields the arrays, and the places where their first value stands and their last ends.
-    """
-    size, span = arrays[0].size, span_of(channels, arrays[0].itemsize)
-    whole = size - size % span
+    arrays: tuple[Array, ...]
+    begin: int
+    values: int
+    span: int
+
+    @property
+    def rows(self) -> int:
+        """Rows in an item."""
+        return max(1, ITEM_BYTES // (self.span * int(self.arrays[0].itemsize)))
+
+    @property
+    def items(self) -> int:
+        """How many items; the last one may be short."""
+        values: int = len(self.arrays[0])
+        return -(-values // (self.rows * self.span))
+
+    def take_back(self, result: Array, number: int) -> None:
+        """Copy array `number` to where it comes from, if it had to be filled up."""
+        if self.values < len(self.arrays[number]):
+            result.reshape(-1)[self.begin :] = self.arrays[number][: self.values]
+
+
+def parts_of(channels: int, *arrays: Array) -> Iterator[Part]:
+    """The arrays as whole rows and, where there is more, the rest filled up with zeros to one row."""
+    span = span_of(channels, arrays[0].itemsize)
     flat = tuple(a.reshape(-1) for a in arrays)
+    size = len(flat[0])
+    whole = size - size % span
+    if whole == size > 0:
+        yield Part(flat, 0, size, span)
+        return
     if whole:
-        yield tuple(a[:whole] for a in flat), 0, whole
+        yield Part(tuple(a[:whole] for a in flat), 0, whole, span)
     if whole < size:
-        filled = np.zeros((len(flat), span), arrays[0].dtype)
+        filled = np.zeros((len(flat), span), flat[0].dtype)
         for line, a in zip(filled, flat, strict=True):
             line[: size - whole] = a[whole:]
-        yield tuple(filled), whole, size
-
-
-def items_of(values: Array, channels: int) -> tuple[int, int, int]:
-    """Rows in an item, values in a row, and items; the last one may be short."""
-    span = span_of(channels, values.itemsize)
-    rows = max(1, ITEM_BYTES // (span * values.itemsize))
-    return rows, span, -(-len(values) // (rows * span))
-
-
-def take_back(whole: Array, part: Array, begin: int, end: int) -> None:
-    """Copy what stands in a part that had to be filled up."""
-    if end - begin < len(part):
-        whole.reshape(-1)[begin:end] = part[: end - begin]
+        yield Part(tuple(filled), whole, size - whole, span)
 
 
 def _rectified(e: Emitter, z: Any) -> Any:

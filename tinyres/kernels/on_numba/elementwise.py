@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from tinyres.kernels.on_numba.columns import ADD, ADD_RELU, RELU, RELU_GRADIENT, items_of, parts_of, sweep, take_back
+from tinyres.kernels.on_numba.columns import ADD, ADD_RELU, RELU, RELU_GRADIENT, parts_of, sweep
 from tinyres.kernels.on_numba.stream import bypasses
 from tinyres.kernels.on_numba.threads import share
 from tinyres.kernels.registry import kernel
@@ -20,14 +20,15 @@ Array = Any
 
 def _apply(kind: int, a: Array, b: Array, y: Array) -> None:
     nothing = np.empty((0, 0), y.dtype)
-    for (*arrays, result), begin, end in parts_of(1, a, b, y):
-        rows, span, items = items_of(result, 1)
-        share(_items, items, len(result), tuple(arrays), (result,), nothing, rows, span, kind, bypasses(result))
-        take_back(y, result, begin, end)
+    for part in parts_of(1, a, b, y):
+        arrays, results = part.arrays[:2], part.arrays[2:]
+        share(_items, part.items, y.size, arrays, results, nothing, part.rows, part.span, kind)
+        part.take_back(y, 2)
 
 
 @njit(nogil=True, cache=True)
-def _items(start, stop, arrays, results, nothing, rows, span, kind, bypass):  # type: ignore[no-untyped-def]
+def _items(start, stop, arrays, results, nothing, rows, span, kind):  # type: ignore[no-untyped-def]
+    bypass = bypasses(results[0])
     first, count = start * rows, min(stop * rows, len(results[0]) // span) - start * rows
     if kind == ADD:
         sweep(arrays, results, nothing, nothing, first * span, count, span, ADD, bypass)

@@ -10,18 +10,19 @@ from __future__ import annotations
 from typing import Any
 
 import llvmlite.ir as ir
-import numpy as np
-from numba import types
+from numba import njit, types
 
-from tinyres.kernels import memory
+from tinyres.kernels.memory import ALIGNMENT
 from tinyres.kernels.on_numba.vectors import I32, Emitter, intrinsic
 
 WORTH_BYPASSING = 1 << 20  # bytes: about a second-level cache
 
 
-def bypasses(*arrays: np.ndarray) -> bool:
-    """Whether these results are large, and begin with a line of memory, as those of `memory.empty` do."""
-    return all(a.nbytes >= WORTH_BYPASSING and a.ctypes.data % memory.ALIGNMENT == 0 for a in arrays)
+@njit(nogil=True, cache=True)
+def bypasses(result: Any) -> bool:
+    """Whether a result is large, and begins with a line of memory, as those of `memory.empty` do."""
+    answer: bool = result.nbytes >= WORTH_BYPASSING and result.ctypes.data % ALIGNMENT == 0
+    return answer
 
 
 def store_past_caches(e: Emitter, vector: Any, place: Any) -> None:

@@ -96,7 +96,7 @@ def _correlate(x: Array, w: Array, top: int, left: int, y: Array) -> None:
     _transform_filters(blocks.reshape(TAPS**2, -1), FILTERS.astype(x.dtype), u)
     operations = y.size * c * POINTS // TILE**2 // VECTOR_BYTES
     flat = x.reshape(-1), u.reshape(-1), y.reshape(-1)
-    share(_correlate_images, len(x), operations, *flat, _geometry(x, top, left, y), vectors, width, GROUP, bypasses(y))
+    share(_correlate_images, len(x), operations, *flat, _geometry(x, top, left, y), vectors, width, GROUP)
 
 
 @njit(nogil=True, cache=True)
@@ -170,7 +170,7 @@ def _multiply(count, v, v_step, u, m, m_step, c, f, vectors, width):  # type: ig
 
 
 @njit(nogil=True, cache=True)
-def _correlate_images(start, stop, x, u, y, geometry, vectors, width, group, bypass):  # type: ignore[no-untyped-def]
+def _correlate_images(start, stop, x, u, y, geometry, vectors, width, group):  # type: ignore[no-untyped-def]
     """The images from start to stop, a group of tiles at a time."""
     _, _, _, c, _, _, i_count, j_count, f = geometry
     high, wide = (i_count + TILE - 1) // TILE, (j_count + TILE - 1) // TILE
@@ -179,7 +179,7 @@ def _correlate_images(start, stop, x, u, y, geometry, vectors, width, group, byp
     v_step, m_step = group * c + lanes, group * f + lanes
     v, m = np.zeros(POINTS * v_step + WIDE * c, x.dtype), np.zeros(POINTS * m_step, x.dtype)
     canvas = np.zeros((high * TILE + TAPS - 1) * (wide * TILE + TAPS - 1) * c, x.dtype)
-    scratch = np.zeros(TILE * TILE * f, x.dtype)
+    scratch, bypass = np.zeros(TILE * TILE * f, x.dtype), bypasses(y)
     for first in range(start * tiles, stop * tiles, group):
         count = min(group, stop * tiles - first)
         _transform_patches(first, count, x, canvas, v, v_step, lanes, geometry)
