@@ -103,7 +103,7 @@ def test_threads(report, monkeypatch):
     monkeypatch.setenv("NUMBA_NUM_THREADS", "3")
     assert fact(report(), "kernel threads") == "3 (NUMBA_NUM_THREADS)"
     monkeypatch.setenv("NUMBA_NUM_THREADS", "many")
-    assert fact(report(), "kernel threads").startswith("NUMBA_NUM_THREADS is 'many'; set it to a whole number")
+    assert fact(report(), "numba kernels").startswith("NUMBA_NUM_THREADS is 'many'; set it to a whole number")
 
 
 def test_where_kernels_are_kept(report, monkeypatch):

@@ -163,6 +163,16 @@ def test_a_number_of_threads_that_is_none_is_one_sentence(value, python):
     assert "Warning" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("value", "right"), [("nonsense", False), ("+avx,", False), ("avx2,+fma", False), ("+avx,+fma", True)]
+)
+def test_features_of_a_processor_are_read_before_llvm_does(value, right, python):
+    """It would end the process."""
+    done = python("import tinyres; tinyres.kernels.registry.usual('relu', 'cpu')", NUMBA_CPU_FEATURES=value)
+    assert (done.returncode == 0) == right
+    assert right or "write +name or -name, with commas between" in done.stderr.splitlines()[-1]
+
+
 def test_without_compilation_numpy_takes_over(python):
     program = """
 import tinyres, numpy

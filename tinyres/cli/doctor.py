@@ -108,7 +108,7 @@ def _llvm() -> Lines:
         reason = registry.backend("numba").missing()
         threads = registry.backend("numba").threads.thread_count()
     except KernelError as error:
-        yield "kernel threads", str(error)
+        yield "numba kernels", str(error)
         return
     if reason is not None:
         yield "numba", reason

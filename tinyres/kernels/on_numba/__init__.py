@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 
+from tinyres.errors import KernelError
 from tinyres.kernels.on_numba import threads
 
 DEVICE = "cpu"
@@ -25,8 +27,13 @@ VARIANTS = {"winograd": {op: f"{__name__}.winograd" for op in _FILES["conv"].spl
 
 
 def missing() -> str | None:
-    """Why this backend cannot run here."""
+    """Why this backend cannot run here; KernelError for settings of Numba that make no sense."""
     threads.thread_count()  # Numba refuses some nonsense in NUMBA_NUM_THREADS with a traceback, and warns of other
+    features = os.environ.get("NUMBA_CPU_FEATURES", "")
+    if not re.fullmatch(r"([+-][^+,-][^,]*(,[+-][^+,-][^,]*)*)?", features):  # LLVM would end the process
+        raise KernelError(
+            f"NUMBA_CPU_FEATURES is {features!r}; write +name or -name, with commas between, or unset it."
+        )
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return "NUMBA_DISABLE_JIT is set, and these kernels exist only compiled; unset it"
     return _cannot_import()
