@@ -78,7 +78,7 @@ def test_an_image_does_not_depend_on_its_batch():
 def test_every_item_is_done_once(monkeypatch):
     for count in ("1", "2", "3", "5"):
         monkeypatch.setenv("NUMBA_NUM_THREADS", count)
-        for items in (1, 2, 7, 100):
+        for items in (0, 1, 2, 7, 100):
             seen = []
             threads.share(lambda start, stop, seen=seen: seen.extend(range(start, stop)), items, 10**9)
             assert sorted(seen) == list(range(items))
@@ -147,11 +147,12 @@ def test_a_read_only_array_needs_no_version_of_its_own(monkeypatch):
     got = []
     array = np.arange(6.0).reshape(2, 3)
     array.setflags(write=False)
-    threads.share(lambda start, stop, a, n: got.append((a, n)), 1, 1, array, 7)
-    ((seen, number),) = got
-    assert (seen.flags.writeable, seen.base is not None, number) == (True, True, 7)
-    assert seen.__array_interface__["data"][0] == array.__array_interface__["data"][0]
-    np.testing.assert_array_equal(seen, array)
+    threads.share(lambda start, stop, a, pair, n: got.extend((a, *pair, n)), 1, 1, array, (array, 5), 7)
+    assert (got[2], got[3]) == (5, 7)
+    for seen in got[:2]:
+        assert seen.flags.writeable
+        assert seen.__array_interface__["data"][0] == array.__array_interface__["data"][0]
+        np.testing.assert_array_equal(seen, array)
 
 
 @pytest.mark.parametrize("value", ["", "0", "-2", "two", "1.5"])

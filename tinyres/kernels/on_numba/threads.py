@@ -40,6 +40,13 @@ class _Window:
         self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
 
 
+def _writeable(argument: Any) -> Any:
+    if isinstance(argument, tuple):
+        return tuple(_writeable(each) for each in argument)
+    read_only = isinstance(argument, np.ndarray) and not argument.flags.writeable
+    return np.asarray(_Window(argument)) if read_only else argument
+
+
 class _Worker:
     """A thread that runs the tasks put before it, one at a time, and answers each in the queue that came with it."""
 
@@ -103,16 +110,16 @@ def share(function: Callable[..., Any], items: int, operations: int, *arguments:
     operations : int
         Rough number of operations in all; small work stays on the calling thread.
     *arguments
-        Arrays and numbers. A read-only array must be one that the function only reads.
+        Arrays and numbers, and tuples of them. A read-only array must be one that the function only reads.
 
     Raises
     ------
     KernelError
         Where NUMBA_NUM_THREADS is no number of threads.
     """
-    arguments = tuple(
-        np.asarray(_Window(a)) if isinstance(a, np.ndarray) and not a.flags.writeable else a for a in arguments
-    )
+    if items == 0:
+        return
+    arguments = _writeable(arguments)
     threads = min(thread_count(), items) if operations >= WORTH_SHARING else 1
     if threads <= 1 or not _busy.acquire(blocking=False):  # two callers at once: the second works alone
         function(0, items, *arguments)
