@@ -14,6 +14,7 @@ import resource
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import record
 
@@ -76,7 +77,14 @@ def main(arguments: Arguments) -> None:
 
 
 def peak() -> int:
-    """The most memory that this process has had in RAM until now, in bytes."""
+    """The most memory that this process has had in RAM until now, in bytes.
+
+    Linux hands the `ru_maxrss` of the process that started this one down to it, so there its own entry is read.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        entries = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(entries["VmHWM"].split()[0]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
 
 
