@@ -65,8 +65,8 @@ def _item_moments(start, stop, arrays, valid, rows, span, moments):  # type: ign
             moments[item, 1, c] = x.dtype.type(_of_channel(sums[0], c, channels) / count)
             for k in range(c, span, channels):
                 centre[0, k] = moments[item, 1, c]
-        if valid < len(x):  # the filling does not deviate
-            x[valid:] = centre[0, valid:]
+        for k in range(valid, len(x)):  # the filling does not deviate
+            x[k] = centre[0, k]
         sums[:] = 0
         sweep(arrays, arrays, centre, sums, first, here, span, SQUARES, False)
         for c in range(channels):
@@ -105,8 +105,8 @@ def _inverse(variance, eps):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True)
 def _repeat(per_channel, line):  # type: ignore[no-untyped-def]
     """One channel after the other along a line."""
-    for first in range(0, len(line), len(per_channel)):
-        line[first : first + len(per_channel)] = per_channel
+    for k in range(len(line)):
+        line[k] = per_channel[k % len(per_channel)]
 
 
 def _normalise(

@@ -134,16 +134,7 @@ def _correlate(
     if phases:
         flat = x.reshape(-1), np.concatenate(filters), out.reshape(-1)
         table = np.array(geometries, np.int64)
-        share(_correlate_phases, len(x), operations, *flat, table, x.shape[1:], stride, out.shape[1:], step)
-
-
-@njit(nogil=True, cache=True)
-def _correlate_phases(start, stop, x, packed, out, table, x_shape, stride, out_shape, step):  # type: ignore[no-untyped-def]
-    """The images from start to stop; where there are several phases, all of an image while it is in the cache."""
-    images = stop - start if len(table) == 1 else 1
-    for n in range(start, stop, images):
-        for phase in range(len(table)):
-            _correlate_images(n, n + images, x, packed, out, table[phase], x_shape, stride, out_shape, step)
+        share(_correlate_images, len(x), operations, *flat, table, x.shape[1:], stride, out.shape[1:], step)
 
 
 @njit(nogil=True, cache=True)
@@ -171,64 +162,71 @@ def lay(
 
 @njit(nogil=True, cache=True)
 def _correlate_images(  # type: ignore[no-untyped-def]
-    start, stop, x, packed, out, geometry, x_shape, stride, out_shape, step
+    start, stop, x, packed_phases, out, table, x_shape, stride, out_shape, step
 ):
-    """The images from start to stop, each on the same canvas."""
-    begins, vectors, width, channel, c, r, s, top, left, i_count, j_count, filter_, f, first_i, first_j = geometry
+    """The images from start to stop; where there are several phases, all of an image while it is in the cache."""
     (h, w, all_channels), (out_h, out_w, all_filters) = x_shape, out_shape
-    packed = packed[begins:]
-    high, wide = (i_count - 1) * stride + r, (j_count - 1) * stride + s
-    canvas = np.zeros((high * wide + stride * WIDE) * c, x.dtype)  # a last block may read beyond the last pixel
-    pixels = WIDE if vectors == 1 and j_count > NARROW else NARROW
-    row_step, pixel_step, run, out_step = wide * c, stride * c, s * c, step * all_filters
-    three = stride == 1 and s == THREE
-    for n in range(start, stop):
-        image = n * h * w * all_channels
-        for i in range(i_count):
-            begin = 0 if i == 0 else (i - 1) * stride + r  # only the rows that this output row sees first: they stay
-            end = i * stride + r  # in the first-level cache until they have been used
-            lay(x, image, h, w, all_channels, channel, c, canvas, begin, end, wide, c, top, left)
-            for j in range(0, j_count, pixels):
-                x0 = (i * stride * wide + j * stride) * c
-                pixel = (n * out_h + first_i + i * step) * out_w + first_j + j * step
-                count = min(pixels, j_count - j)
-                for b in range(0, f, width):
-                    out0, w0, lanes = pixel * all_filters + filter_ + b, b * r * run, min(width, f - b)
-                    if three and pixels == WIDE and c == C16:
-                        correlate_block(
-                            canvas, x0, row_step, C16, packed, w0, r, C16,
-                            out, out0, out_step, count, lanes, WIDE, ONE, THREE,
-                        )  # fmt: skip
-                    elif three and vectors == 1 and c == C16:
-                        correlate_block(
-                            canvas, x0, row_step, C16, packed, w0, r, C16,
-                            out, out0, out_step, count, lanes, NARROW, ONE, THREE,
-                        )  # fmt: skip
-                    elif three and vectors == 2 and c == C32:
-                        correlate_block(
-                            canvas, x0, row_step, C32, packed, w0, r, C32,
-                            out, out0, out_step, count, lanes, NARROW, TWO, THREE,
-                        )  # fmt: skip
-                    elif three and vectors == 2 and c == C64:
-                        correlate_block(
-                            canvas, x0, row_step, C64, packed, w0, r, C64,
-                            out, out0, out_step, count, lanes, NARROW, TWO, THREE,
-                        )  # fmt: skip
-                    elif vectors == 2:
-                        correlate_block(
-                            canvas, x0, row_step, pixel_step, packed, w0, r, run,
-                            out, out0, out_step, count, lanes, NARROW, TWO, ONE,
-                        )  # fmt: skip
-                    elif pixels == WIDE:
-                        correlate_block(
-                            canvas, x0, row_step, pixel_step, packed, w0, r, run,
-                            out, out0, out_step, count, lanes, WIDE, ONE, ONE,
-                        )  # fmt: skip
-                    else:
-                        correlate_block(
-                            canvas, x0, row_step, pixel_step, packed, w0, r, run,
-                            out, out0, out_step, count, lanes, NARROW, ONE, ONE,
-                        )  # fmt: skip
+    images = stop - start if len(table) == 1 else 1
+    for first in range(start, stop, images):
+        for phase in range(len(table)):
+            begins, vectors, width, channel, c, r, s, top, left, i_count, j_count, filter_, f, first_i, first_j = table[
+                phase
+            ]
+            packed = packed_phases[begins:]
+            high, wide = (i_count - 1) * stride + r, (j_count - 1) * stride + s
+            canvas = np.zeros((high * wide + stride * WIDE) * c, x.dtype)  # a last block may read beyond the last pixel
+            pixels = WIDE if vectors == 1 and j_count > NARROW else NARROW
+            row_step, pixel_step, run, out_step = wide * c, stride * c, s * c, step * all_filters
+            three = stride == 1 and s == THREE
+            for n in range(first, first + images):
+                image = n * h * w * all_channels
+                for i in range(i_count):
+                    begin = (
+                        0 if i == 0 else (i - 1) * stride + r
+                    )  # only the rows that this output row sees first: they stay
+                    end = i * stride + r  # in the first-level cache until they have been used
+                    lay(x, image, h, w, all_channels, channel, c, canvas, begin, end, wide, c, top, left)
+                    for j in range(0, j_count, pixels):
+                        x0 = (i * stride * wide + j * stride) * c
+                        pixel = (n * out_h + first_i + i * step) * out_w + first_j + j * step
+                        count = min(pixels, j_count - j)
+                        for b in range(0, f, width):
+                            out0, w0, lanes = pixel * all_filters + filter_ + b, b * r * run, min(width, f - b)
+                            if three and pixels == WIDE and c == C16:
+                                correlate_block(
+                                    canvas, x0, row_step, C16, packed, w0, r, C16,
+                                    out, out0, out_step, count, lanes, WIDE, ONE, THREE,
+                                )  # fmt: skip
+                            elif three and vectors == 1 and c == C16:
+                                correlate_block(
+                                    canvas, x0, row_step, C16, packed, w0, r, C16,
+                                    out, out0, out_step, count, lanes, NARROW, ONE, THREE,
+                                )  # fmt: skip
+                            elif three and vectors == 2 and c == C32:
+                                correlate_block(
+                                    canvas, x0, row_step, C32, packed, w0, r, C32,
+                                    out, out0, out_step, count, lanes, NARROW, TWO, THREE,
+                                )  # fmt: skip
+                            elif three and vectors == 2 and c == C64:
+                                correlate_block(
+                                    canvas, x0, row_step, C64, packed, w0, r, C64,
+                                    out, out0, out_step, count, lanes, NARROW, TWO, THREE,
+                                )  # fmt: skip
+                            elif vectors == 2:
+                                correlate_block(
+                                    canvas, x0, row_step, pixel_step, packed, w0, r, run,
+                                    out, out0, out_step, count, lanes, NARROW, TWO, ONE,
+                                )  # fmt: skip
+                            elif pixels == WIDE:
+                                correlate_block(
+                                    canvas, x0, row_step, pixel_step, packed, w0, r, run,
+                                    out, out0, out_step, count, lanes, WIDE, ONE, ONE,
+                                )  # fmt: skip
+                            else:
+                                correlate_block(
+                                    canvas, x0, row_step, pixel_step, packed, w0, r, run,
+                                    out, out0, out_step, count, lanes, NARROW, ONE, ONE,
+                                )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)

@@ -197,7 +197,8 @@ def _correlate_images(start, stop, x, u, y, geometry, vectors, width, group):  #
                 transform(m, t * f, PATCH * m_step, m_step, scratch, 0, TILE * f, f, f // lanes, RESULT)
                 for row in range(rows):
                     to = corner + row * j_count * f
-                    y[to : to + columns * f] = scratch[row * TILE * f : (row * TILE + columns) * f]
+                    for k in range(columns * f):
+                        y[to + k] = scratch[row * TILE * f + k]
     fence()
 
 
@@ -231,7 +232,8 @@ def _sum_chunks(start, stop, x, dy, sums, g, geometry, vectors, width, group):  
                     scratch[:] = 0
                     for row in range(rows):
                         at = corner + row * j_count * f
-                        scratch[row * TILE * f : (row * TILE + columns) * f] = dy[at : at + columns * f]
+                        for k in range(columns * f):
+                            scratch[row * TILE * f + k] = dy[at + k]
                     transform(scratch, 0, TILE * f, f, m, t * f, PATCH * m_step, m_step, f // lanes, ERROR)
             for p in range(POINTS):
                 for b in range(0, f, width):
