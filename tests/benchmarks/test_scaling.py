@@ -71,9 +71,7 @@ def test_a_quick_run(tmp_path, script):
 def test_recomputation_needs_less_memory():
     """Of a step of ResNet-56 on 64 images, the activations are the most by far; what this process holds is no part."""
     held = np.ones(10**8)  # 800 MB
-    kept, recomputed = (
-        Configuration(56, 64, mode).run(Arguments(size=16, seconds=0.0)) for mode in ("kept", "recomputed")
-    )
+    kept, recomputed = (Configuration(56, 64, mode).run(Arguments(seconds=0.0)) for mode in ("kept", "recomputed"))
     more, less = (made["peak_bytes"] - made["idle_bytes"] for made in (kept, recomputed))
     assert kept["loss"] == recomputed["loss"]
     assert less < 0.75 * more
