@@ -16,11 +16,11 @@ def test_contenders_take_turns_each_with_a_call_before_the_timed_one(monkeypatch
     calls = []
     contenders = [Contender(name, lambda name=name: calls.append(name)) for name in "ab"]
     sampled = []
-    times = interleaved(contenders, 3, 60.0, lambda: sampled.append(len(calls)))
+    times = interleaved(contenders, 4, 60.0, lambda: sampled.append(len(calls)))
     turn = ["a", "a", "b", "b"]
-    assert calls == turn * 4  # once to see how long a call takes, then three rounds
-    assert {name: len(values) for name, values in times.items()} == {"a": 3, "b": 3}
-    assert sampled == [4, 12]  # before the first round and before the third
+    assert calls == turn * 5  # once to see how long a call takes, then four rounds
+    assert {name: len(values) for name, values in times.items()} == {"a": 4, "b": 4}
+    assert sampled == [4, 16]  # before the first round and before the fourth
 
 
 def test_quick_calls_are_timed_many_at_a_time():

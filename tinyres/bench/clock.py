@@ -51,7 +51,7 @@ def interleaved(
     seconds : float
         No new round begins after that long, once `FEWEST` rounds are done.
     between : callable
-        Called before every other round, untimed: measures the roof meanwhile.
+        Called before every third round, untimed: measures the roof meanwhile.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def interleaved(
     for index in range(repeats):
         if index >= FEWEST and time.perf_counter() - begin > seconds:
             break
-        if index % 2 == 0:
+        if index % 3 == 0:
             between()
         for contender in contenders:
             times[contender.name].append(contender.turn(calls[contender.name]))
