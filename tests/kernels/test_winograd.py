@@ -9,8 +9,8 @@ import tinyres
 from tinyres.kernels.launch import launch
 
 pytest.importorskip("numba")
-from tinyres.kernels.on_numba import winograd
-from tinyres.kernels.on_numba.tiles import FILTERS
+from tinyres.kernels.on_numba import tiles, winograd
+from tinyres.kernels.on_numba.vectors import VECTOR_BYTES
 
 GEOMETRY = {"stride": 1, "padding": (1, 1, 1, 1), "groups": 1}
 STAGES = [(4, 32, 16), (8, 16, 32), (16, 8, 64)]  # images, height and width, channels
@@ -103,14 +103,12 @@ def test_the_forward_pass_of_an_image_does_not_depend_on_the_batch_around_it():
 
 
 def test_the_filters_are_polynomials_at_the_six_points():
-    """G of F(4, 3): the 1-D convolution by six products is the one by twelve."""
-    rng = np.random.default_rng(3)
-    u = np.empty((36, 5))
-    w = rng.standard_normal((9, 5))
-    winograd._transform_filters(w, FILTERS, u)
-    expected = np.einsum("ir,rsk,js->ijk", FILTERS, w.reshape(3, 3, 5), FILTERS)
-    np.testing.assert_allclose(u.reshape(6, 6, 5), expected, atol=1e-13)
-    sums = np.empty((9, 5))
-    winograd._transform_sums(u, FILTERS, sums)
-    expected = np.einsum("ir,ijk,js->rsk", FILTERS, u.reshape(6, 6, 5), FILTERS)
-    np.testing.assert_allclose(sums.reshape(3, 3, 5), expected, atol=1e-12)
+    """0, a, -a, b, -b and infinity, over the products of the distances between the points."""
+    points = [0, tiles.a, -tiles.a, tiles.b, -tiles.b]
+    distances = [np.prod([p - q for q in points if q != p]) for p in points]
+    at_points = np.array([[p**k / d for k in range(3)] for p, d in zip(points, distances, strict=True)] + [[0, 0, 1]])
+    w = np.random.default_rng(3).standard_normal((9, 16))
+    u = np.empty((36, 16))
+    winograd._transform_filters(w, u, VECTOR_BYTES // 8)
+    expected = np.einsum("ir,rsk,js->ijk", at_points, w.reshape(3, 3, 16), at_points)
+    np.testing.assert_allclose(u.reshape(6, 6, 16), expected, atol=1e-13)

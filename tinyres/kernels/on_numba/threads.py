@@ -41,10 +41,11 @@ class _Window:
 
 
 def _writeable(argument: Any) -> Any:
-    if isinstance(argument, tuple):
-        return tuple(_writeable(each) for each in argument)
-    read_only = isinstance(argument, np.ndarray) and not argument.flags.writeable
-    return np.asarray(_Window(argument)) if read_only else argument
+    if isinstance(argument, np.ndarray):
+        return argument if argument.flags.writeable else np.asarray(_Window(argument))
+    if isinstance(argument, tuple) and isinstance(argument[0], np.ndarray):
+        return tuple(map(_writeable, argument))
+    return argument
 
 
 class _Worker:

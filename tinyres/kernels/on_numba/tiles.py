@@ -5,10 +5,11 @@ Winograd 1980; Lavin and Gray 2015),
 
     y = A' [ (G w G') * (B' x B) ] A
 
-needs 36 products where the sum over the filter taps needs 144. The two linear maps that are applied to every tile, and
-the transpose of the second, which the weight gradient needs, are written out here with the fewest operations:
+needs 36 products where the sum over the filter taps needs 144. The three linear maps, and the transposes of two, which
+the weight gradient needs, are written out here with the fewest operations:
 
-    DATA     B'  6 -> 6      RESULT   A'  6 -> 4      ERROR    A  4 -> 6      STREAMED   RESULT, stored past the caches
+    DATA    B'  6 -> 6      RESULT  A'  6 -> 4, or STREAMED past the caches      FILTER  G   3 -> 6
+                            ERROR   A   4 -> 6                                   SUM     G'  6 -> 3
 
 The usual points +-1, +-2 cost accuracy. +-5/8, +-3/2 cost four times less of it, and their squares are exact in binary
 (compare Alam et al. 2022 on the choice of points).
@@ -20,7 +21,6 @@ from functools import partial
 from typing import Any
 
 import llvmlite.ir as ir
-import numpy as np
 from numba import types
 
 from tinyres.kernels.on_numba.stream import store_past_caches
@@ -30,21 +30,11 @@ Values = list[Any]
 
 TILE, PATCH, TAPS = 4, 6, 3  # outputs, inputs and filter taps of a tile in one dimension
 POINTS = PATCH * PATCH
-a, b = 5 / 8, 3 / 2
-DATA, RESULT, ERROR, STREAMED = 0, 1, 2, 3
+DATA, FILTER, RESULT, STREAMED, ERROR, SUM = range(6)
 
-# Filters are evaluated at the points and divided by the product of the distances to the other points.
-_NEAR, _FAR = 2 * a**2 * (a**2 - b**2), 2 * b**2 * (b**2 - a**2)
-FILTERS = np.array(  # G, [6, 3]
-    [
-        [1 / (a * b) ** 2, 0, 0],
-        [1 / _NEAR, a / _NEAR, a**2 / _NEAR],
-        [1 / _NEAR, -a / _NEAR, a**2 / _NEAR],
-        [1 / _FAR, b / _FAR, b**2 / _FAR],
-        [1 / _FAR, -b / _FAR, b**2 / _FAR],
-        [0, 0, 1],
-    ]
-)
+a, b = 5 / 8, 3 / 2
+# A filter's value at a point is divided by the product of the distances to the other points.
+AT_ZERO, AT_A, AT_B = (a * b) ** 2, 2 * a**2 * (a**2 - b**2), 2 * b**2 * (b**2 - a**2)
 
 
 class _Arithmetic(Emitter):
@@ -97,8 +87,36 @@ def _error(e: _Arithmetic, y: Values) -> Values:
     ]
 
 
-_MAPS = {DATA: (_data, PATCH, PATCH), RESULT: (_result, PATCH, TILE), ERROR: (_error, TILE, PATCH)}
-_MAPS[STREAMED] = _MAPS[RESULT]
+def _filter(e: _Arithmetic, w: Values) -> Values:
+    """G w, 3 -> 6: the polynomial with the coefficients w at the six points, over the distances."""
+    near = e.times(1 / AT_A, e.plus(a**2, w[2], w[0]))
+    far = e.times(1 / AT_B, e.plus(b**2, w[2], w[0]))
+    return [
+        e.times(1 / AT_ZERO, w[0]),
+        *(e.plus(sign * a / AT_A, w[1], near) for sign in (1, -1)),
+        *(e.plus(sign * b / AT_B, w[1], far) for sign in (1, -1)),
+        w[2],
+    ]
+
+
+def _sum(e: _Arithmetic, u: Values) -> Values:
+    """G' u, 6 -> 3."""
+    near, far = (e.b.fadd(u[1], u[2]), e.b.fsub(u[1], u[2])), (e.b.fadd(u[3], u[4]), e.b.fsub(u[3], u[4]))
+    return [
+        e.plus(1 / AT_A, near[0], e.plus(1 / AT_B, far[0], e.times(1 / AT_ZERO, u[0]))),
+        e.plus(a / AT_A, near[1], e.times(b / AT_B, far[1])),
+        e.plus(a**2 / AT_A, near[0], e.plus(b**2 / AT_B, far[0], u[5])),
+    ]
+
+
+_MAPS = {
+    DATA: (_data, PATCH, PATCH),
+    FILTER: (_filter, TAPS, PATCH),
+    RESULT: (_result, PATCH, TILE),
+    STREAMED: (_result, PATCH, TILE),
+    ERROR: (_error, TILE, PATCH),
+    SUM: (_sum, PATCH, TAPS),
+}
 
 
 @intrinsic

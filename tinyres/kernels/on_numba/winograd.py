@@ -26,7 +26,19 @@ from tinyres.kernels.on_numba import conv
 from tinyres.kernels.on_numba.conv import C16, C32, C64, NARROW, ONE, TWO, WIDE, Padding, block_of, lay
 from tinyres.kernels.on_numba.stream import bypasses, fence
 from tinyres.kernels.on_numba.threads import share
-from tinyres.kernels.on_numba.tiles import DATA, ERROR, FILTERS, PATCH, POINTS, RESULT, STREAMED, TAPS, TILE, transform
+from tinyres.kernels.on_numba.tiles import (
+    DATA,
+    ERROR,
+    FILTER,
+    PATCH,
+    POINTS,
+    RESULT,
+    STREAMED,
+    SUM,
+    TAPS,
+    TILE,
+    transform,
+)  # fmt: skip
 from tinyres.kernels.on_numba.vectors import VECTOR_BYTES, correlate_block, outer_block
 from tinyres.kernels.registry import kernel
 
@@ -71,7 +83,7 @@ def conv2d_weight(
     sums = np.empty((chunks, TAPS**2, c * f), x.dtype)
     operations = dy.size * c * POINTS // TILE**2 // VECTOR_BYTES
     flat, geometry = (x.reshape(-1), dy.reshape(-1)), _geometry(x, padding[0], padding[2], dy)
-    share(_sum_chunks, len(sums), operations, *flat, sums, FILTERS.astype(x.dtype), geometry, vectors, width, GROUP)
+    share(_sum_chunks, len(sums), operations, *flat, sums, geometry, vectors, width, GROUP)
     total = sums.sum(0).reshape(TAPS, TAPS, f // width, c, width)
     out.reshape(TAPS, TAPS, c, f // width, width)[...] = total.transpose(0, 1, 3, 2, 4)
 
@@ -93,43 +105,17 @@ def _correlate(x: Array, w: Array, top: int, left: int, y: Array) -> None:
     vectors, width = block_of(f, x.itemsize)
     blocks = w.reshape(TAPS**2, c, f // width, width).transpose(0, 2, 1, 3)
     u = np.empty((POINTS, w.size // TAPS**2), x.dtype)
-    _transform_filters(blocks.reshape(TAPS**2, -1), FILTERS.astype(x.dtype), u)
+    _transform_filters(blocks.reshape(TAPS**2, -1), u, width // vectors)
     operations = y.size * c * POINTS // TILE**2 // VECTOR_BYTES
     flat = x.reshape(-1), u.reshape(-1), y.reshape(-1)
     share(_correlate_images, len(x), operations, *flat, _geometry(x, top, left, y), vectors, width, GROUP)
 
 
 @njit(nogil=True, cache=True)
-def _transform_filters(w, g, u):  # type: ignore[no-untyped-def]
-    """G w G': [3*3, ...] -> [6*6, ...], one long vector of filters for each tap."""
-    half = np.empty((TAPS, w.shape[1]), w.dtype)
-    for i in range(PATCH):
-        for s in range(TAPS):
-            _weighted_sum(g[i], w, s, TAPS, half[s])
-        for j in range(PATCH):
-            _weighted_sum(g[j], half, 0, 1, u[i * PATCH + j])
-
-
-@njit(nogil=True, cache=True)
-def _transform_sums(u, g, dw):  # type: ignore[no-untyped-def]
-    """G' u G: [6*6, ...] -> [3*3, ...]."""
-    half = np.empty((PATCH, u.shape[1]), u.dtype)
-    for r in range(TAPS):
-        for j in range(PATCH):
-            _weighted_sum(g[:, r], u, j, PATCH, half[j])
-        for s in range(TAPS):
-            _weighted_sum(g[:, s], half, 0, 1, dw[r * TAPS + s])
-
-
-@njit(nogil=True, cache=True)
-def _weighted_sum(weights, vectors, first, step, total):  # type: ignore[no-untyped-def]
-    """Sum over n of weights[n] * vectors[first + n * step]."""
-    total[:] = 0
-    for n in range(len(weights)):
-        factor, vector = weights[n], vectors[first + n * step]
-        if factor != 0:
-            for k in range(len(total)):
-                total[k] += factor * vector[k]
+def _transform_filters(w, u, lanes):  # type: ignore[no-untyped-def]
+    """G w G': [3*3, ...] -> [6*6, ...], one run of filters for each tap."""
+    run = w.shape[1]
+    transform(w, 0, TAPS * run, run, u, 0, PATCH * run, run, run // lanes, FILTER)
 
 
 @njit(nogil=True, cache=True)
@@ -203,7 +189,7 @@ def _correlate_images(start, stop, x, u, y, geometry, vectors, width, group):  #
 
 
 @njit(nogil=True, cache=True)
-def _sum_chunks(start, stop, x, dy, sums, g, geometry, vectors, width, group):  # type: ignore[no-untyped-def]
+def _sum_chunks(start, stop, x, dy, sums, geometry, vectors, width, group):  # type: ignore[no-untyped-def]
     """The chunks from start to stop, each over its images: [chunk, 3, 3, C, F]."""
     n_count, _, _, c, _, _, i_count, j_count, f = geometry
     high, wide = (i_count + TILE - 1) // TILE, (j_count + TILE - 1) // TILE
@@ -243,4 +229,4 @@ def _sum_chunks(start, stop, x, dy, sums, g, geometry, vectors, width, group):  
                             outer_block(v, x0, 0, c, m, dy0, 0, f, 1, count, flat, u0, 0, WIDE, ONE, ONE)
                         else:
                             outer_block(v, x0, 0, c, m, dy0, 0, f, 1, count, flat, u0, 0, NARROW, TWO, ONE)
-        _transform_sums(u, g, sums[chunk])
+        transform(u, 0, PATCH * c * f, c * f, sums, chunk * TAPS**2 * c * f, TAPS * c * f, c * f, c * f // lanes, SUM)
