@@ -43,7 +43,7 @@ class _Window:
 def _writeable(argument: Any) -> Any:
     if isinstance(argument, np.ndarray):
         return argument if argument.flags.writeable else np.asarray(_Window(argument))
-    if isinstance(argument, tuple) and isinstance(argument[0], np.ndarray):
+    if isinstance(argument, tuple) and argument and isinstance(argument[0], np.ndarray):
         return tuple(map(_writeable, argument))
     return argument
 
@@ -120,7 +120,7 @@ def share(function: Callable[..., Any], items: int, operations: int, *arguments:
     """
     if items == 0:
         return
-    arguments = _writeable(arguments)
+    arguments = tuple(map(_writeable, arguments))
     threads = min(thread_count(), items) if operations >= WORTH_SHARING else 1
     if threads <= 1 or not _busy.acquire(blocking=False):  # two callers at once: the second works alone
         function(0, items, *arguments)
