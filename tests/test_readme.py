@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import io
 import json
 import re
@@ -61,19 +62,47 @@ def test_links_lead_somewhere():
     assert [target for target in targets if not (Path(__file__).parents[1] / target).exists()] == []
 
 
-def test_the_step_ratios_are_those_of_the_log():
-    ((told, file),) = re.findall(r"(`numpy` takes .*? as long) \| \[step_vs_torch\]\(([^)]+)\)", README)
-    log = json.loads((Path(__file__).parents[1] / file).read_text(encoding="utf-8"))
-    ratios = {name: f"{entry['ratio']:.2f}" for name, entry in log["steps"].items()}
-    assert told == f"`numpy` takes {ratios['tinyres numpy']} times, `numba` {ratios['tinyres numba']} times as long"
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+
+
+def record(name: str) -> dict:
+    return json.loads((RESULTS / name).read_text(encoding="utf-8"))
+
+
+def test_the_speeds_are_those_of_the_records():
+    found = importlib.util.spec_from_file_location("performance_table", RESULTS.parent / "performance_table.py")
+    script = importlib.util.module_from_spec(found)
+    found.loader.exec_module(script)
+    assert script.table() in README
+    text = " ".join(README.split())
+    steps = record("step_vs_torch-resnet20-batch128.json")["steps"]
+    direct, readable = (f"{steps[name]['ratio']:.2f}" for name in ("tinyres numba", "tinyres numpy"))
+    assert f"a step of ResNet-20 takes {direct} times as long as PyTorch's eager channels-last one" in text
+    assert f"with the `numpy` kernels {readable} times" in text
+    share = record("loop_vs_step-resnet20-batch128.json")["share"]
+    assert f"runs at {100 * share:.0f} % of the speed of bare steps" in text
+
+
+def test_the_memory_is_that_of_the_record():
+    scaling, text = record("scaling.json"), " ".join(README.split())
+    deepest = {row["mode"]: row for row in scaling["rows"] if (row["depth"], row["batch"]) == (1202, 128)}
+    kept, recomputed = (deepest[mode]["peak_bytes"] / 1e9 for mode in ("kept", "recomputed"))
+    assert f"ResNet-1202 at batch 128 needs {kept:.1f} GB, with `--recompute` {recomputed:.1f} GB" in text
+    line = scaling["fits"]["kept"]["seconds"]
+    worst = max(abs(residual) for residual in line["relative_residuals"].values())
+    assert f"{1000 * line['a_layer']:.1f} ms a layer (largest residual {100 * worst:.0f} %)" in text
+    (price,) = (p["time"] for p in scaling["price_of_recomputation"] if (p["depth"], p["batch"]) == (56, 128))
+    assert f"{price:.2f} times as long (ResNet-56)" in text
 
 
 def test_the_errors_are_those_of_the_logs():
-    results, text = Path(__file__).parents[1] / "benchmarks" / "results", " ".join(README.split())
-    last = json.loads((results / "digits_resnet20" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    text = " ".join(README.split())
+    last = json.loads((RESULTS / "digits_resnet20" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     wrong, seconds = last["test_error"], last["seconds"]
     assert f"test error {100 * wrong:.2f} % ({360 * wrong:.0f} of 360 images), in {seconds:.1f} s" in text
-    networks = json.loads((results / "digits_depth" / "compare.json").read_text(encoding="utf-8"))["networks"]
+    networks = record("digits_depth/compare.json")["networks"]
     plain, residual = (100 * networks[name]["median"]["train_error"] for name in ("plain56", "resnet56"))
     assert f"training error {plain:.2f} % and {residual:.2f} %" in text
+    cifar = json.loads((RESULTS / "cifar10_13_epochs" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    assert f"test error {100 * cifar['test_error']:.2f} % after 13 epochs" in text
     assert f"{plain:.0f} % training error without shortcuts and at {residual:.0f} % with them" in text

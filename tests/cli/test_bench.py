@@ -17,7 +17,7 @@ QUICK = ["--kernels", "numpy", "--nets", "resnet20", "--batch", "2", "--repeats"
 def still_roof(monkeypatch):
     """No test here waits for the roof, or leaves a folder in the tree."""
 
-    monkeypatch.setattr(measure, "measure", lambda dtype: roof.Roof(dtype, 1, 1, [100.0], [10.0]))
+    monkeypatch.setattr(roof, "measure", lambda dtype: roof.Roof(dtype, 1, 1, [100.0], [10.0]))
     monkeypatch.setattr(roof.Roof, "sample", lambda self: None)
 
 
@@ -232,3 +232,11 @@ def test_from_python():
 
     with pytest.raises(ConfigError, match="there is no net"):
         measure.measure_all(Settings(nets=("alexnet99",)), print)
+
+
+def test_without_compiled_kernels_there_is_no_roof(bench, monkeypatch):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    code, _, err = bench("--ops", "relu", *QUICK)
+    assert code == 1
+    assert "bench measures the roof with compiled code: NUMBA_DISABLE_JIT is set" in err
+    assert len(err.splitlines()) == 1

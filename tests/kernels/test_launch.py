@@ -247,3 +247,23 @@ def test_results_have_the_type_of_the_inputs_on_every_backend(dtype):
             assert launch("getitem", x, index=0).dtype == dtype
             assert launch("transpose", x, axes=(1, 0)).dtype == dtype
             assert {a.dtype for a in launch("batch_norm", x, x[0], x[1], eps=1.0)} == {np.dtype(dtype)}
+
+
+def test_a_result_that_may_not_be_written_to():
+    out = np.full(128, 7, np.float32)
+    out.setflags(write=False)
+    with pytest.raises(ShapeError, match=r"relu: out \[128\] is read-only; give an array that may be written to"):
+        launch("relu", -np.ones(128, np.float32), out=out)
+    assert np.all(out == 7)
+
+
+@pytest.mark.parametrize("name", ["naive", "numpy", "numba"])
+def test_arrays_in_another_order_of_bytes(name):
+    x, w = np.arange(48.0).reshape(1, 4, 4, 3), np.ones((3, 3, 3, 2))
+    params = {"stride": 1, "padding": (1, 1, 1, 1), "groups": 1}
+    with use(all=name):
+        right = launch("conv2d", x, w, **params)
+        got = launch("conv2d", x.astype(">f8"), w.astype(">f8"), **params)
+    assert got.dtype == np.float64
+    assert got.dtype.isnative
+    np.testing.assert_array_equal(got, right)

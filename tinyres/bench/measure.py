@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,15 +15,17 @@ from tinyres.bench.clock import Contender, interleaved, ratio
 from tinyres.bench.layers import chosen, chosen_ops
 from tinyres.bench.problems import Problem, usual_batch
 from tinyres.bench.results import HEAD, Refusal, Row, heading, lines
-from tinyres.bench.roof import Roof, measure
 from tinyres.bench.settings import Settings
 from tinyres.bench.steps import time_steps
 from tinyres.conformance import check_kernel
-from tinyres.errors import TinyresError
+from tinyres.errors import KernelError, TinyresError
 from tinyres.kernels import registry
 from tinyres.kernels.contracts import CONTRACTS
 from tinyres.kernels.launch import launch
 from tinyres.kernels.shapes import RULES
+
+if TYPE_CHECKING:
+    from tinyres.bench.roof import Roof
 
 Tell = Callable[[str], None]
 SEEDS = (1, 2)  # of the contract's samples: the same shapes twice, so that a kernel which remembers results is caught
@@ -194,6 +197,10 @@ def measure_all(settings: Settings, tell: Tell) -> Bench:
     ConfigError, KernelError
         A setting that makes no sense, or a person's file that cannot be used; nothing has been timed.
     """
+    if reason := registry.backend("numba").missing():
+        raise KernelError(f"bench measures the roof with compiled code: {reason}.")
+    from tinyres.bench.roof import measure
+
     run = _Run(settings, tell)
     run.contract()
     if run.mine and len(run.refused) == len(run.mine):  # nothing of the person's is left to be timed

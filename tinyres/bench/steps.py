@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,13 +19,15 @@ from tinyres.bench.clock import Contender, interleaved, ratio
 from tinyres.bench.layers import NETS, layers_of
 from tinyres.bench.problems import make_case
 from tinyres.bench.results import STEP, Refusal, Row
-from tinyres.bench.roof import Roof
 from tinyres.bench.settings import Settings
 from tinyres.errors import ConfigError
 from tinyres.kernels import registry
 from tinyres.kernels.contracts import CONTRACTS
 from tinyres.optim import SGD
 from tinyres.tensor import Tensor
+
+if TYPE_CHECKING:
+    from tinyres.bench.roof import Roof
 
 ALLOWED = 1e-2
 SIZE, CLASSES, BATCH = 32, 10, 128
@@ -57,6 +59,9 @@ def time_steps(
             with registry.use(**choices):
                 step()
             got = gradient()
+            if right is None and not np.isfinite(got).all():
+                refuse(Refusal(STEP, model, name, f"the gradient of a step with {name!r} is not a number everywhere."))
+                continue
             right = got if right is None else right
             errors[name] = float(np.linalg.norm(got - right) / np.linalg.norm(right))
             if errors[name] <= ALLOWED:
@@ -67,6 +72,8 @@ def time_steps(
                     f"{errors[name]:.1e} of its norm, {ALLOWED:.0e} allowed."
                 )
                 refuse(Refusal(STEP, model, name, reason))
+        if not contenders:
+            continue
         times = interleaved(contenders, settings.repeats, settings.seconds, roof.sample)
         operations, usual = _operations(model, batch, settings.dtype), registry.DEFAULTS["cpu"][0]
         reference = usual if usual in times else contenders[0].name

@@ -79,6 +79,8 @@ def _draw(new: Record, folder: Path) -> None:
     from tinyres.bench import figure
 
     roof, of = new.entries["roof"], new.entries["machine"]
+    if roof is None:  # nothing was timed
+        return
     title = f"Roofline: {of['processor']}, {roof['threads']} threads, {roof['dtype']}; {new.entries['date'][:10]}"
     for file in figure.draw(new.rows, roof, title, folder):
         print(file)

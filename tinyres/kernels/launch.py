@@ -75,6 +75,8 @@ def launch(op: str, *arrays: Array, out: Array | tuple[Array, ...] | None = None
                 f"{op}: array 0 is on {device} and array {position} on {other}; move one of them, "
                 "nothing is copied silently."
             )
+    if not all(array.dtype.isnative for array in arrays):  # bytes in the order of another kind of processor
+        arrays = tuple(array.astype(array.dtype.newbyteorder("="), copy=False) for array in arrays)
     specs = RULES[op](*arrays, **params)
     chosen = registry.resolve(op, _name(specs[0][1]), device)
     xp = array_module(arrays[0])
@@ -112,6 +114,8 @@ def _outputs(op: str, out: Array | tuple[Array, ...] | None, specs: Spec, xp: An
     for result, (shape, dtype) in zip(results, specs, strict=True):
         if result.shape != shape or result.dtype != dtype:
             raise ShapeError(f"{op}: out is {result.dtype} {list(result.shape)}, the result is {dtype} {list(shape)}.")
+        if xp is np and not result.flags.writeable:
+            raise ShapeError(f"{op}: out {list(shape)} is read-only; give an array that may be written to.")
     return results
 
 

@@ -1,6 +1,6 @@
 """Direct convolution with blocks of results in registers.
 
-    forward          each image is laid once on a zero canvas that stays in the cache; then, for 8 or 16 output pixels
+    forward          each image is laid once on a zero canvas that stays in the cache; then, for some output pixels
                      and 2 or 1 vectors of filters at a time, all R*S*C products are summed in registers
     input gradient   the same loop over dy. With stride t it falls into t*t phases: the pixels (p, q) of x with the same
                      remainders p mod t, q mod t meet the same filter taps, so each phase is a small convolution of

@@ -1,8 +1,8 @@
 """Stores that go past the caches.
 
 An ordinary store first reads the line of memory that it will overwrite. The result of a large layer does not fit in the
-caches near a core anyway, so that read, and the useful lines that it drives out, are a waste: a copy takes about half
-the time without. Before a thread ends its part it waits with `fence` until what it sent can be seen by all.
+caches near a core anyway, so that read, and the useful lines that it drives out, are a waste. Before a thread ends its
+part it waits with `fence` until what it sent can be seen by all.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A kernel is a serial function of a range of items (images, blocks of rows), each of which it computes on its own, so the
 result cannot depend on how many threads there are. The calling thread works with the others. Numba's own
-`parallel=True` would do the same but takes seven seconds to compile a function, not one.
+`parallel=True` would do the same but takes several times as long to compile.
 
 The number of threads is that of the cores the process may use, or NUMBA_NUM_THREADS if that is set.
 """
@@ -22,7 +22,7 @@ import numpy as np
 from tinyres.errors import KernelError
 from tinyres.machine import cores
 
-# Below this many elementary operations the second thread costs more to wake (some 20 microseconds) than it saves.
+# Below this many elementary operations the second thread costs more to wake than it saves.
 WORTH_SHARING = 300_000
 # Each thread takes the next part of the range when it is free, first large parts, then smaller ones (guided scheduling,
 # Polychronopoulos and Kuck 1987): a thread that wakes late or whose core is busy holds up the others by little.

@@ -11,8 +11,8 @@ the weight gradient needs, are written out here with the fewest operations:
     DATA    B'  6 -> 6      RESULT  A'  6 -> 4, or STREAMED past the caches      FILTER  G   3 -> 6
                             ERROR   A   4 -> 6                                   SUM     G'  6 -> 3
 
-The usual points +-1, +-2 cost accuracy. +-5/8, +-3/2 cost four times less of it, and their squares are exact in binary
-(compare Alam et al. 2022 on the choice of points).
+The usual points +-1, +-2 cost more accuracy than +-5/8, +-3/2, whose squares are exact in binary as well (compare Alam
+et al. 2022 on the choice of points).
 """
 
 from __future__ import annotations

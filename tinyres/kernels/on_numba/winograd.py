@@ -62,8 +62,9 @@ def conv2d_input(
     dy: Array, w: Array, *, shape: tuple[int, ...], stride: int, padding: Padding, groups: int, out: Array
 ) -> None:
     """[N,I,J,F], [3,3,C,F] -> [N,H,W,C]."""
-    if _suits(w.shape, stride, groups, dy.itemsize):
-        _correlate(dy, w[::-1, ::-1].swapaxes(2, 3), TAPS - 1 - padding[0], TAPS - 1 - padding[2], out)
+    turned = w[::-1, ::-1].swapaxes(2, 3)  # [3,3,F,C]: dx has the channels that y has filters
+    if _suits(turned.shape, stride, groups, dy.itemsize):
+        _correlate(dy, turned, TAPS - 1 - padding[0], TAPS - 1 - padding[2], out)
     else:
         conv.conv2d_input(dy, w, shape=shape, stride=stride, padding=padding, groups=groups, out=out)
 
