@@ -79,6 +79,8 @@ def test_the_speeds_are_those_of_the_records():
     direct, readable = (f"{steps[name]['ratio']:.2f}" for name in ("tinyres numba", "tinyres numpy"))
     assert f"a step of ResNet-20 takes {direct} times as long as PyTorch's eager channels-last one" in text
     assert f"with the `numpy` kernels {readable} times" in text
+    again = 1 / steps["tinyres numba.winograd"]["ratio"]
+    assert f"chosen once more by name in the same rounds, came out at {again:.2f} instead" in text
     share = record("loop_vs_step-resnet20-batch128.json")["share"]
     assert f"runs at {100 * share:.0f} % of the speed of bare steps" in text
 
