@@ -48,22 +48,43 @@ def _writeable(argument: Any) -> Any:
     return argument
 
 
+# What threads watch (`spin.py`): how many calls have been shared, and how many tasks each worker has done. A number has
+# a line of the cache to itself.
+_board = np.zeros(8 * 257, np.int64)
+_POSTED = 0
+
+
 class _Worker:
     """A thread that runs the tasks put before it, one at a time, and answers each in the queue that came with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        from tinyres.kernels.on_numba.spin import LOOKS, watch
+
+        self.place = 8 * (1 + number % 256)  # on the board
+        self.looks = LOOKS if number + 1 < cores() else 0  # where cores are fewer than threads, watching is in the way
+        self.watch = watch
+        watch(_board, _POSTED, -1, 1)  # compiled here, not by two threads at once
         self.tasks: SimpleQueue[tuple[Callable[[], None], Outcomes]] = SimpleQueue()
         threading.Thread(target=self._work, name="tinyres-kernels", daemon=True).start()
 
     def _work(self) -> None:
         while True:
+            posted = int(_board[_POSTED])
+            if self.tasks.empty():
+                self.watch(_board, _POSTED, posted, self.looks)
             task, outcomes = self.tasks.get()
             try:
                 task()
                 outcomes.put(None)
             except BaseException as error:
                 outcomes.put(error)
+            _board[self.place] += 1
             del task, outcomes  # and with them the arrays, while it waits
+
+    def answer(self, done: int, outcomes: Outcomes) -> BaseException | None:
+        """What came of one more task; `done` had been done when it was given."""
+        self.watch(_board, self.place, done, self.looks)
+        return outcomes.get()
 
 
 _workers: list[_Worker] = []
@@ -135,15 +156,17 @@ def share(function: Callable[..., Any], items: int, operations: int, *arguments:
 
     try:
         while len(_workers) < threads - 1:
-            _workers.append(_Worker())
+            _workers.append(_Worker(len(_workers)))
         # A queue of this call alone: one whose caller is interrupted here leaves its answers to nobody else.
         outcomes: Outcomes = SimpleQueue()
-        for worker in _workers[: threads - 1]:
+        helpers = [(worker, int(_board[worker.place])) for worker in _workers[: threads - 1]]
+        for worker, _ in helpers:
             worker.tasks.put((take, outcomes))
+        _board[_POSTED] += 1
         try:
             take()
         finally:
-            errors = [outcomes.get() for _ in range(threads - 1)]
+            errors = [worker.answer(done, outcomes) for worker, done in helpers]
         for error in errors:
             if error is not None:
                 raise error
