@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,19 +116,12 @@ def tinyres_step(model: str, kernels: str, images: np.ndarray, labels: np.ndarra
     import tinyres
     from tinyres.kernels import registry
 
-    if kernels == "default":
-        choices = []
-    elif "=" in kernels:
-        choices = [registry.parse(kernels)]
-    else:
-        choices = [{"all": name} for name in dict.fromkeys((kernels.partition(".")[0], kernels))]
+    choice = {} if kernels == "default" else registry.parse(kernels if "=" in kernels else f"all={kernels}")
     net = tinyres.models.create(model)
     optimizer = tinyres.optim.SGD(net.parameters(), 1e-3)
 
     def step() -> float:
-        with ExitStack() as stack:
-            for choice in choices:
-                stack.enter_context(tinyres.use(**choice))
+        with tinyres.use(**choice):
             loss = tinyres.ops.softmax_cross_entropy(net(tinyres.Tensor(images)), labels)
             optimizer.zero_grad()
             loss.backward()

@@ -18,7 +18,7 @@ def test_a_change_by_another_thread_ends_it():
     board = np.zeros(16, np.int64)
     watch(board, 8, 1, 1)  # compiled
     ended = threading.Event()
-    watcher = threading.Thread(target=lambda: (watch(board, 8, 0, 10**12), ended.set()))
+    watcher = threading.Thread(target=lambda: (watch(board, 8, 0, 10**12), ended.set()), daemon=True)
     watcher.start()
     board[7] = board[9] = 1  # neighbours
     assert not ended.wait(0.05)
@@ -33,7 +33,7 @@ def test_it_gives_up():
 
 def test_other_python_code_runs_meanwhile():
     board = np.zeros(8, np.int64)
-    watcher = threading.Thread(target=watch, args=(board, 0, 0, 10**12))
+    watcher = threading.Thread(target=watch, args=(board, 0, 0, 10**12), daemon=True)
     watcher.start()
     assert sum(range(1000)) == 499500  # the lock of the interpreter is free
     board[0] = 1
