@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import mutually_broadcastable_shapes
 
 import tinyres
 from tinyres import Tensor, grad, ops
+from tinyres.autograd import listening
 from tinyres.errors import GradientError, ShapeError
 
 
@@ -282,3 +283,25 @@ def test_two_graphs_over_one_leaf_are_independent():
     first.backward()
     second.backward()
     assert values(x.grad) == [8.0]
+
+
+def test_a_listener_hears_each_part_before_they_are_added():
+    x = leaf(3.0)
+    heard = []
+    y = (x * x * 2.0 + x).sum()
+    with listening(lambda source, edge, gradient: heard.append((source.name, gradient.item())) if edge is x else None):
+        y.backward()
+    assert sorted(heard) == [("add", 1.0), ("mul", 6.0), ("mul", 6.0)]
+    assert values(x.grad) == [13.0]
+    (x * x).sum().backward()
+    assert len(heard) == 3, "it goes on listening after its block"
+
+
+def test_a_listener_hears_what_goes_to_results_too():
+    x = leaf(2.0)
+    middle = x * 3.0
+    parts = []
+    with listening(lambda source, edge, gradient: parts.append((edge, gradient.item()))):
+        node = middle.node
+        (middle * middle).sum().backward()
+    assert [g for edge, g in parts if edge == (node, 0)] == [6.0, 6.0]

@@ -8,7 +8,9 @@ heap, not a recursion, so depth costs nothing, and what a node kept is freed as 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from tinyres.errors import DtypeError, GradientError, ShapeError
@@ -16,6 +18,32 @@ from tinyres.function import Edge, Function, edge_of, order_of, recording
 from tinyres.kernels import registry
 from tinyres.kernels.launch import launch
 from tinyres.tensor import Tensor
+
+Listener = Callable[[Function, Edge, Tensor], None]
+_listener: ContextVar[Listener | None] = ContextVar("tinyres_listener", default=None)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Call ``listener(source, edge, gradient)`` for each part of a gradient, before the parts are added up.
+
+    A tensor that several ops use gets one part from each: `source` is the Function that sends it, `edge` where it goes.
+    Hooks see only the sum.
+
+    Examples
+    --------
+    >>> x = Tensor([3.0], requires_grad=True)
+    >>> y = x * 2 + x
+    >>> with listening(lambda source, edge, gradient: print(source.name, gradient.numpy()) if edge is x else None):
+    ...     y.sum().backward()
+    add [1.]
+    mul [2.]
+    """
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
 
 
 def grad(
@@ -73,6 +101,7 @@ def run_backward(
     pending: dict[int, list[Tensor | None]] = {}  # order of a node or leaf -> gradients of its results
     heap: list[tuple[int, Function | Tensor]] = []
     found: dict[tuple[int, int], Tensor] = {}
+    listener = _listener.get()
 
     def send(edge: Edge, gradient: Tensor) -> None:
         owner, index = (edge, 0) if isinstance(edge, Tensor) else edge
@@ -101,6 +130,8 @@ def run_backward(
                     _accumulate(owner, gradients[0])
                 continue
             for edge, gradient in _step_back(owner, gradients, useful, wanted):
+                if listener is not None:
+                    listener(owner, edge, gradient)
                 send(edge, gradient)
             if not retain_graph:
                 owner.release()
