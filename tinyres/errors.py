@@ -46,6 +46,10 @@ class TrainingError(TinyresError, RuntimeError):
     """A training run that cannot go on, such as one whose loss is no longer a number."""
 
 
+class FlowError(TinyresError, ValueError):
+    """A record of gradient flow that is missing, damaged or empty, or a network that cannot be recorded."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The half sentence that ends a message about an unknown name: `; did you mean 'resnet20'?`, or the known names."""
     known = sorted(known)

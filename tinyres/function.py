@@ -8,7 +8,7 @@ and where a graph of it is asked for it can be differentiated again.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ClassVar
@@ -22,6 +22,8 @@ _recording: ContextVar[bool] = ContextVar("tinyres_recording", default=True)
 
 Edge = Tensor | tuple["Function", int]
 Gradients = Tensor | None | tuple[Tensor | None, ...]
+Watcher = Callable[["Function", tuple[Tensor, ...], tuple[Tensor, ...]], None]
+_watcher: ContextVar[Watcher | None] = ContextVar("tinyres_watcher", default=None)
 
 
 @contextmanager
@@ -32,6 +34,25 @@ def recording(mode: bool) -> Iterator[None]:
         yield
     finally:
         _recording.reset(token)
+
+
+@contextmanager
+def watching(watcher: Watcher) -> Iterator[None]:
+    """Call ``watcher(node, inputs, results)`` for each node of the graph as it is made, inside a `with` block.
+
+    Examples
+    --------
+    >>> from tinyres import ops
+    >>> with watching(lambda node, inputs, results: print(node.name, results[0].numpy())):
+    ...     y = ops.relu(Tensor([-1.0, 2.0], requires_grad=True) * 3)
+    mul [-3.  6.]
+    relu [0. 6.]
+    """
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
 
 
 def no_grad() -> Any:
@@ -179,7 +200,10 @@ def apply_all(function: Function, *inputs: Any) -> tuple[Tensor, ...]:
     results = outputs if isinstance(outputs, tuple) else (outputs,)
     if _recording.get() and any(t.requires_grad for t in tensors):
         function._record(tensors, results)
-        return tuple(_result(array, function, index) for index, array in enumerate(results))
+        made = tuple(_result(array, function, index) for index, array in enumerate(results))
+        if (watcher := _watcher.get()) is not None:
+            watcher(function, tensors, made)
+        return made
     return tuple(Tensor(array) for array in results)
 
 

@@ -18,6 +18,7 @@ from tinyres.bench.layers import FAMILIES, Layer
 from tinyres.conformance import check_call, compare, oracle
 from tinyres.kernels import registry
 from tinyres.kernels.contracts import CONTRACTS, Case
+from tinyres.kernels.contracts.batch_norm import EPS, off_the_kink
 from tinyres.kernels.launch import launch
 from tinyres.kernels.shapes import RULES
 
@@ -168,10 +169,10 @@ def _map(op: str, layer: Layer, n: int, rng: np.random.Generator, dtype: Any) ->
         "bn_add_relu": (x, gamma, beta, other),
         "batch_norm_eval": (x, gamma, beta, mean, variance),
         "batch_norm_gradient": (dy, x, gamma, mean, variance),
-        "bn_relu_gradient": (dy, np.maximum(other, 0), x, gamma, mean, variance),
+        "bn_relu_gradient": (dy, off_the_kink(x, gamma, beta, mean, variance), gamma, beta, mean, variance),
         "bn_add_relu_gradient": (dy, np.maximum(other, 0), x, gamma, mean, variance),
     }[op]
-    return Case("", arrays, {"eps": 1e-5}, n * layer.size**2)
+    return Case("", arrays, {"eps": EPS}, n * layer.size**2)
 
 
 @_maker("shortcut")

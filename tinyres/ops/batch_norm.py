@@ -106,7 +106,7 @@ class BatchNormEval(Function):
 class BnRelu(Function):
     """relu(batch_norm(x)) and, with a shortcut as fourth input, relu(batch_norm(x) + shortcut)."""
 
-    op, keeps, saves = "bn_relu", ("x", "gamma", "y"), ("mean", "variance")
+    op, keeps, saves = "bn_relu", ("x", "gamma", "beta"), ("mean", "variance")
 
     def __init__(self, eps: float) -> None:
         self.eps = eps
@@ -116,20 +116,26 @@ class BnRelu(Function):
         return y
 
     def backward(self, dy: Tensor) -> tuple[Tensor, ...]:
-        function = _FusedGradient(self.op + "_gradient", self.eps, self.mean, self.variance)
-        return apply_all(function, dy, self.y, self.x, self.gamma)
+        # what was positive is computed again from x: that costs less than reading y from memory
+        return self.gradient(dy, self.x, self.gamma, self.beta)
+
+    def gradient(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return apply_all(_FusedGradient(self.op + "_gradient", self.eps, self.mean, self.variance), *tensors)
 
 
 class BnAddRelu(BnRelu):
-    op = "bn_add_relu"
+    op, keeps = "bn_add_relu", ("x", "gamma", "y")
+
+    def backward(self, dy: Tensor) -> tuple[Tensor, ...]:
+        return self.gradient(dy, self.y, self.x, self.gamma)
 
 
 class _FusedGradient(Function):
     def __init__(self, op: str, eps: float, mean: Array, variance: Array) -> None:
         self.op, self.eps, self.mean, self.variance = op, eps, mean, variance  # type: ignore[misc]
 
-    def forward(self, dy: Array, y: Array, x: Array, gamma: Array) -> tuple[Array, ...]:
-        gradients: tuple[Array, ...] = self.kernel(dy, y, x, gamma, self.mean, self.variance, eps=self.eps)
+    def forward(self, dy: Array, *arrays: Array) -> tuple[Array, ...]:
+        gradients: tuple[Array, ...] = self.kernel(dy, *arrays, self.mean, self.variance, eps=self.eps)
         return gradients
 
     def backward(self, *cotangents: Tensor) -> tuple[Tensor, ...]:

@@ -49,7 +49,10 @@ def bn_relu(x: Array, gamma: Array, beta: Array, *, eps: float) -> Array:
 
 
 @oracle
-def bn_relu_gradient(dy: Array, y: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, eps: float) -> Array:
+def bn_relu_gradient(
+    dy: Array, x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, eps: float
+) -> Array:
+    y = batch_norm_eval(x, gamma, beta, mean, variance, eps=eps)
     return batch_norm_gradient(relu_gradient(dy, y), x, gamma, mean, variance, eps=eps)
 
 

@@ -1,11 +1,13 @@
 """Batch norm and its fusions in as few passes over memory as the formulas allow.
 
     forward    1 read x -> mean, variance           2 read x (and the shortcut), write y
-    backward   1 read dy, y, x -> dbeta, dgamma      2 read dy, y, x, write dx (and dshortcut)
+    backward   1 read dy, x -> dbeta, dgamma         2 read dy, x, write dx
+               1 read dy, y, x, write dshortcut      2 read dshortcut, x, write dx       after an addition
 
     y = max(xhat * gamma + beta + shortcut, 0),  xhat = (x - mean) * inv_std
-    dx = gamma * inv_std * (dz - mean(dz) - xhat * mean(dz * xhat)),  dz = dy where y > 0
+    dx = gamma * inv_std * (dz - mean(dz) - xhat * mean(dz * xhat)),  dz = dshortcut = dy where y > 0
 
+Without an addition the sign of y is computed again from x, which costs less than to read it.
 The passes themselves are in `columns.py`. An item is a run of rows that stays in the first-level cache; each gives its
 own mean and sum of squared deviations, and the items' are combined in order and in float64 (Chan, Golub, LeVeque 1979),
 so that nothing cancels and nothing depends on the number of threads. What does not fill a row is filled up to one.
@@ -19,16 +21,19 @@ import numpy as np
 from numba import njit
 
 from tinyres.kernels.on_numba.columns import (
+    ALONE,
     GRADIENT,
-    GRADIENT_ADD_RELU,
     GRADIENT_RELU,
     GRADIENT_SUMS,
+    GRADIENT_SUMS_ADD_RELU,
     GRADIENT_SUMS_RELU,
     NORMALISE,
     NORMALISE_ADD_RELU,
     NORMALISE_RELU,
     SQUARES,
     TOTAL,
+    WITH_ADD_RELU,
+    WITH_RELU,
     parts_of,
     sweep,
 )  # fmt: skip
@@ -37,8 +42,6 @@ from tinyres.kernels.on_numba.threads import share
 from tinyres.kernels.registry import kernel
 
 Array = Any
-
-PLAIN, RELU, ADD_RELU = range(3)  # what follows the normalisation
 
 
 def _statistics(x: Array, mean: Array, variance: Array) -> None:
@@ -109,6 +112,15 @@ def _repeat(per_channel, line):  # type: ignore[no-untyped-def]
         line[k] = per_channel[k % len(per_channel)]
 
 
+@njit(nogil=True, cache=True)
+def _fill(lines, numbers, eps):  # type: ignore[no-untyped-def]
+    """Mean, gamma * inv_std and beta along the first three lines."""
+    mean, variance, gamma, beta = numbers
+    _repeat(mean, lines[0])
+    _repeat(gamma * _inverse(variance, eps), lines[1])
+    _repeat(beta, lines[2])
+
+
 def _normalise(
     x: Array, gamma: Array, beta: Array, shortcut: Array, mean: Array, variance: Array, eps: float, y: Array, then: int
 ) -> None:
@@ -123,16 +135,13 @@ def _normalise(
 
 @njit(nogil=True, cache=True)
 def _normalise_items(start, stop, arrays, results, numbers, eps, rows, span, then):  # type: ignore[no-untyped-def]
-    mean, variance, gamma, beta = numbers
-    lines = np.empty((3, span), mean.dtype)
-    _repeat(mean, lines[0])
-    _repeat(gamma * _inverse(variance, eps), lines[1])
-    _repeat(beta, lines[2])
+    lines = np.empty((3, span), numbers[0].dtype)
+    _fill(lines, numbers, eps)
     first, bypass = start * rows, bypasses(results[0])
     count = min(stop * rows, len(results[0]) // span) - first
-    if then == PLAIN:
+    if then == ALONE:
         sweep(arrays, results, lines, lines, first * span, count, span, NORMALISE, bypass)
-    elif then == RELU:
+    elif then == WITH_RELU:
         sweep(arrays, results, lines, lines, first * span, count, span, NORMALISE_RELU, bypass)
     else:
         sweep(arrays, results, lines, lines, first * span, count, span, NORMALISE_ADD_RELU, bypass)
@@ -142,14 +151,14 @@ def _normalise_items(start, stop, arrays, results, numbers, eps, rows, span, the
 def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float, out: tuple[Array, Array, Array]) -> None:
     y, mean, variance = out
     _statistics(x, mean, variance)
-    _normalise(x, gamma, beta, x, mean, variance, eps, y, PLAIN)
+    _normalise(x, gamma, beta, x, mean, variance, eps, y, ALONE)
 
 
 @kernel("bn_relu", "numba")
 def bn_relu(x: Array, gamma: Array, beta: Array, *, eps: float, out: tuple[Array, Array, Array]) -> None:
     y, mean, variance = out
     _statistics(x, mean, variance)
-    _normalise(x, gamma, beta, x, mean, variance, eps, y, RELU)
+    _normalise(x, gamma, beta, x, mean, variance, eps, y, WITH_RELU)
 
 
 @kernel("bn_add_relu", "numba")
@@ -158,59 +167,57 @@ def bn_add_relu(
 ) -> None:
     y, mean, variance = out
     _statistics(x, mean, variance)
-    _normalise(x, gamma, beta, shortcut, mean, variance, eps, y, ADD_RELU)
+    _normalise(x, gamma, beta, shortcut, mean, variance, eps, y, WITH_ADD_RELU)
 
 
 @kernel("batch_norm_eval", "numba")
 def batch_norm_eval(
     x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, eps: float, out: Array
 ) -> None:
-    _normalise(x, gamma, beta, x, mean, variance, eps, out, PLAIN)
+    _normalise(x, gamma, beta, x, mean, variance, eps, out, ALONE)
 
 
 def _gradient(
-    dy: Array,
-    y: Array,
-    x: Array,
-    gamma: Array,
-    mean: Array,
-    variance: Array,
-    eps: float,
-    out: tuple[Array, ...],
-    then: int,
+    dy: Array, x: Array, numbers: tuple[Array, ...], eps: float, out: tuple[Array, ...], then: int, y: Array
 ) -> None:
-    """`out` is dx, dgamma, dbeta and, after an addition, dshortcut."""
+    """`numbers` are mean, variance, gamma, beta; `out` is dx, dgamma, dbeta and, after an addition, dshortcut."""
     dx, dgamma, dbeta = out[:3]
-    dshortcut = out[3] if then == ADD_RELU else dx
+    dz = out[3] if then == WITH_ADD_RELU else dx
     totals = []
-    for part in parts_of(len(mean), dy, x, y):
-        totals.append(np.empty((part.items, 2, len(mean))))
-        share(_item_sums, part.items, 4 * x.size, part.arrays, mean, part.rows, part.span, then, totals[-1])
-    _add_up(totals[0] if len(totals) == 1 else np.concatenate(totals), variance, eps, dgamma, dbeta)
-    numbers, count = (mean, variance, gamma, dgamma, dbeta), x.size // len(mean)
-    for part in parts_of(len(mean), dy, x, y, dx, dshortcut):
+    for part in parts_of(len(dgamma), dy, x, y, dz):
+        totals.append(np.empty((part.items, 2, len(dgamma))))
         arrays, results = part.arrays[:3], part.arrays[3:]
+        share(_item_sums, part.items, 4 * x.size, arrays, results, numbers, eps, part.rows, part.span, then, totals[-1])
+        if then == WITH_ADD_RELU:
+            part.take_back(dz, 3)
+    _add_up(totals[0] if len(totals) == 1 else np.concatenate(totals), numbers[1], eps, dgamma, dbeta)
+    if then == WITH_ADD_RELU:  # what the ReLU lets pass is known by now
+        dy, then = dz, ALONE
+    sums, count = (dgamma, dbeta), x.size // len(dgamma)
+    for part in parts_of(len(dgamma), dy, x, dx):
+        arrays, results = part.arrays[:2], part.arrays[2:]
         share(
-            _gradient_items, part.items, 6 * x.size, arrays, results, numbers, eps, count, part.rows, part.span, then
+            _gradient_items, part.items, 6 * x.size, arrays, results, numbers, sums, eps, count, part.rows, part.span,
+            then,
         )  # fmt: skip
-        part.take_back(dx, 3)
-        if then == ADD_RELU:
-            part.take_back(dshortcut, 4)
+        part.take_back(dx, 2)
 
 
 @njit(nogil=True, cache=True)
-def _item_sums(start, stop, arrays, mean, rows, span, then, totals):  # type: ignore[no-untyped-def]
+def _item_sums(start, stop, arrays, results, numbers, eps, rows, span, then, totals):  # type: ignore[no-untyped-def]
     """Of each item, per channel: sum dz and sum dz * (x - mean)."""
-    channels = totals.shape[2]
-    line, sums = np.empty((1, span), mean.dtype), np.empty((2, span), mean.dtype)
-    _repeat(mean, line[0])
+    channels, bypass = totals.shape[2], bypasses(results[0])
+    lines, sums = np.empty((3, span), numbers[0].dtype), np.empty((2, span), numbers[0].dtype)
+    _fill(lines, numbers, eps)
     for item in range(start, stop):
         first, here = item * rows * span, min(rows, len(arrays[0]) // span - item * rows)
         sums[:] = 0
-        if then == PLAIN:
-            sweep(arrays, arrays, line, sums, first, here, span, GRADIENT_SUMS, False)
+        if then == ALONE:
+            sweep(arrays, results, lines, sums, first, here, span, GRADIENT_SUMS, False)
+        elif then == WITH_RELU:
+            sweep(arrays, results, lines, sums, first, here, span, GRADIENT_SUMS_RELU, False)
         else:
-            sweep(arrays, arrays, line, sums, first, here, span, GRADIENT_SUMS_RELU, False)
+            sweep(arrays, results, lines, sums, first, here, span, GRADIENT_SUMS_ADD_RELU, bypass)
         for c in range(channels):
             totals[item, 0, c] = _of_channel(sums[0], c, channels)
             totals[item, 1, c] = _of_channel(sums[1], c, channels)
@@ -230,41 +237,37 @@ def _add_up(totals, variance, eps, dgamma, dbeta):  # type: ignore[no-untyped-de
 
 @njit(nogil=True, cache=True)
 def _gradient_items(  # type: ignore[no-untyped-def]
-    start, stop, arrays, results, numbers, eps, count, rows, span, then
+    start, stop, arrays, results, numbers, sums, eps, count, rows, span, then
 ):
-    mean, variance, gamma, dgamma, dbeta = numbers
-    inv_std, share_of_one = _inverse(variance, eps), mean.dtype.type(1 / count)
-    lines = np.empty((4, span), mean.dtype)
-    _repeat(mean, lines[0])
-    _repeat(inv_std * dgamma * share_of_one, lines[1])
-    _repeat(dbeta * share_of_one, lines[2])
-    _repeat(gamma * inv_std, lines[3])
-    first, bypass = start * rows, bypasses(results[0]) and bypasses(results[1])
+    (dgamma, dbeta), share_of_one = sums, numbers[0].dtype.type(1 / count)
+    lines = np.empty((5, span), numbers[0].dtype)
+    _fill(lines, numbers, eps)
+    _repeat(_inverse(numbers[1], eps) * dgamma * share_of_one, lines[3])
+    _repeat(dbeta * share_of_one, lines[4])
+    first, bypass = start * rows, bypasses(results[0])
     here = min(stop * rows, len(results[0]) // span) - first
-    if then == PLAIN:
+    if then == ALONE:
         sweep(arrays, results, lines, lines, first * span, here, span, GRADIENT, bypass)
-    elif then == RELU:
-        sweep(arrays, results, lines, lines, first * span, here, span, GRADIENT_RELU, bypass)
     else:
-        sweep(arrays, results, lines, lines, first * span, here, span, GRADIENT_ADD_RELU, bypass)
+        sweep(arrays, results, lines, lines, first * span, here, span, GRADIENT_RELU, bypass)
 
 
 @kernel("batch_norm_gradient", "numba")
 def batch_norm_gradient(
     dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, eps: float, out: tuple[Array, ...]
 ) -> None:
-    _gradient(dy, dy, x, gamma, mean, variance, eps, out, PLAIN)
+    _gradient(dy, x, (mean, variance, gamma, gamma), eps, out, ALONE, x)
 
 
 @kernel("bn_relu_gradient", "numba")
 def bn_relu_gradient(
-    dy: Array, y: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, eps: float, out: tuple[Array, ...]
+    dy: Array, x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, eps: float, out: tuple[Array, ...]
 ) -> None:
-    _gradient(dy, y, x, gamma, mean, variance, eps, out, RELU)
+    _gradient(dy, x, (mean, variance, gamma, beta), eps, out, WITH_RELU, x)
 
 
 @kernel("bn_add_relu_gradient", "numba")
 def bn_add_relu_gradient(
     dy: Array, y: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, eps: float, out: tuple[Array, ...]
 ) -> None:
-    _gradient(dy, y, x, gamma, mean, variance, eps, out, ADD_RELU)
+    _gradient(dy, x, (mean, variance, gamma, gamma), eps, out, WITH_ADD_RELU, y)

@@ -29,6 +29,8 @@ Values = list[Any]
 # e, arrays, numbers, sums -> new sums, results
 Body = Callable[[Emitter, Values, Values, Values], tuple[Values, Values]]
 
+ALONE, WITH_RELU, WITH_ADD_RELU = range(3)  # what follows a normalisation
+
 ITEM_BYTES = 32 << 10
 BLOCK = 4  # vectors: enough to hide the latency of a sum, few enough for four numbers and two sums of each in registers
 
@@ -93,6 +95,11 @@ def _passed(e: Emitter, dy: Any, y: Any) -> Any:
     return e.b.select(e.b.fcmp_ordered(">", y, e.zero), dy, e.zero)
 
 
+def _scaled(e: Emitter, deviation: Any, factor: Any, beta: Any) -> Any:
+    """(x - mean) * factor + beta, rounded alike forward and backward: there its sign is all that is wanted."""
+    return e.b.call(e.fma, [deviation, factor, beta])
+
+
 def _total(e: Emitter, arrays: Values, numbers: Values, sums: Values) -> tuple[Values, Values]:
     return [e.b.fadd(sums[0], arrays[0])], []
 
@@ -107,28 +114,35 @@ def _normalised(
 ) -> tuple[Values, Values]:
     """(x - mean) * factor + beta, then + shortcut, then max(., 0)."""
     mean, factor, beta = numbers
-    y = e.b.call(e.fma, [e.b.fsub(arrays[0], mean), factor, beta])
+    y = _scaled(e, e.b.fsub(arrays[0], mean), factor, beta)
     y = e.b.fadd(y, arrays[1]) if add else y
     return [], [_rectified(e, y) if relu else y]
 
 
+def _error(e: Emitter, arrays: Values, deviation: Any, numbers: Values, then: int) -> Any:
+    """Dz: dy where what the normalisation is followed by lets it pass."""
+    if then == WITH_RELU:
+        return _passed(e, arrays[0], _scaled(e, deviation, numbers[1], numbers[2]))
+    return _passed(e, arrays[0], arrays[2]) if then == WITH_ADD_RELU else arrays[0]
+
+
 def _gradient_sums(
-    e: Emitter, arrays: Values, numbers: Values, sums: Values, *, relu: bool = False
+    e: Emitter, arrays: Values, numbers: Values, sums: Values, *, then: int = ALONE
 ) -> tuple[Values, Values]:
-    """Sum of dz and of dz * (x - mean)."""
-    dz = _passed(e, arrays[0], arrays[2]) if relu else arrays[0]
+    """Sum of dz and of dz * (x - mean); after an addition dz itself too, the gradient of the shortcut."""
     deviation = e.b.fsub(arrays[1], numbers[0])
-    return [e.b.fadd(sums[0], dz), e.b.call(e.fma, [dz, deviation, sums[1]])], []
+    dz = _error(e, arrays, deviation, numbers, then)
+    added = [e.b.fadd(sums[0], dz), e.b.call(e.fma, [dz, deviation, sums[1]])]
+    return added, [dz] if then == WITH_ADD_RELU else []
 
 
-def _gradient(
-    e: Emitter, arrays: Values, numbers: Values, sums: Values, *, relu: bool = False, add: bool = False
-) -> tuple[Values, Values]:
-    """(dz - shift - (x - mean) * slope) * factor, and dz for the shortcut."""
-    mean, slope, shift, factor = numbers
-    dz = _passed(e, arrays[0], arrays[2]) if relu else arrays[0]
-    inner = e.b.fsub(e.b.fsub(dz, shift), e.b.fmul(e.b.fsub(arrays[1], mean), slope))
-    return [], [e.b.fmul(inner, factor), *([dz] if add else [])]
+def _gradient(e: Emitter, arrays: Values, numbers: Values, sums: Values, *, then: int = ALONE) -> tuple[Values, Values]:
+    """(dz - shift - (x - mean) * slope) * factor."""
+    mean, factor, _, slope, shift = numbers
+    deviation = e.b.fsub(arrays[1], mean)
+    dz = _error(e, arrays, deviation, numbers, then)
+    inner = e.b.fsub(e.b.fsub(dz, shift), e.b.fmul(deviation, slope))
+    return [], [e.b.fmul(inner, factor)]
 
 
 def _added(e: Emitter, arrays: Values, numbers: Values, sums: Values, *, relu: bool = False) -> tuple[Values, Values]:
@@ -138,7 +152,7 @@ def _added(e: Emitter, arrays: Values, numbers: Values, sums: Values, *, relu: b
 
 (
     TOTAL, SQUARES, NORMALISE, NORMALISE_RELU, NORMALISE_ADD_RELU,
-    GRADIENT_SUMS, GRADIENT_SUMS_RELU, GRADIENT, GRADIENT_RELU, GRADIENT_ADD_RELU,
+    GRADIENT_SUMS, GRADIENT_SUMS_RELU, GRADIENT_SUMS_ADD_RELU, GRADIENT, GRADIENT_RELU,
     ADD, ADD_RELU, RELU, RELU_GRADIENT,
 ) = range(14)  # fmt: skip
 _PASSES: dict[int, tuple[Body, int, int, int, int]] = {  # body, and how many arrays, numbers, sums, results
@@ -148,10 +162,10 @@ _PASSES: dict[int, tuple[Body, int, int, int, int]] = {  # body, and how many ar
     NORMALISE_RELU: (partial(_normalised, relu=True), 1, 3, 0, 1),
     NORMALISE_ADD_RELU: (partial(_normalised, add=True, relu=True), 2, 3, 0, 1),
     GRADIENT_SUMS: (_gradient_sums, 2, 1, 2, 0),
-    GRADIENT_SUMS_RELU: (partial(_gradient_sums, relu=True), 3, 1, 2, 0),
-    GRADIENT: (_gradient, 2, 4, 0, 1),
-    GRADIENT_RELU: (partial(_gradient, relu=True), 3, 4, 0, 1),
-    GRADIENT_ADD_RELU: (partial(_gradient, relu=True, add=True), 3, 4, 0, 2),
+    GRADIENT_SUMS_RELU: (partial(_gradient_sums, then=WITH_RELU), 2, 3, 2, 0),
+    GRADIENT_SUMS_ADD_RELU: (partial(_gradient_sums, then=WITH_ADD_RELU), 3, 1, 2, 1),
+    GRADIENT: (_gradient, 2, 5, 0, 1),
+    GRADIENT_RELU: (partial(_gradient, then=WITH_RELU), 2, 5, 0, 1),
     ADD: (_added, 2, 0, 0, 1),
     ADD_RELU: (partial(_added, relu=True), 2, 0, 0, 1),
     RELU: (lambda e, arrays, numbers, sums: ([], [_rectified(e, arrays[0])]), 1, 0, 0, 1),

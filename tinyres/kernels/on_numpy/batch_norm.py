@@ -65,10 +65,15 @@ def batch_norm_gradient(
 
 @kernel("bn_relu_gradient", "numpy")
 def bn_relu_gradient(
-    dy: Array, y: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, eps: float, out: tuple[Array, ...]
+    dy: Array, x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, eps: float, out: tuple[Array, ...]
 ) -> None:
     dx, dgamma, dbeta = out
-    _gradient(lambda part: dy[part] * (y[part] > 0), x, gamma, mean, variance, eps, dx, dgamma, dbeta)
+    factor = gamma / np.sqrt(variance + variance.dtype.type(eps))
+
+    def errors(part: slice) -> Array:  # where the forward pass, by the same arithmetic, was positive
+        return dy[part] * ((x[part] - mean) * factor + beta > 0)
+
+    _gradient(errors, x, gamma, mean, variance, eps, dx, dgamma, dbeta)
 
 
 @kernel("bn_add_relu_gradient", "numpy")

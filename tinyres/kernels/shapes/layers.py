@@ -133,14 +133,24 @@ def _batch_norm_gradient(
     return [(x.shape, dtype), (gamma.shape, dtype), (gamma.shape, dtype)]  # dx, dgamma, dbeta
 
 
-@rule("bn_relu_gradient", "bn_add_relu_gradient")
-def _fused_gradient(
+@rule("bn_relu_gradient")
+def _bn_relu_gradient(
+    op: str, dy: Array, x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, eps: float
+) -> Spec:
+    floating(op, dy=dy, beta=beta)
+    specs = _batch_norm_gradient(op, dy, x, gamma, mean, variance, eps=eps)
+    vector(op, x.shape[-1], "channel", beta=beta)
+    return specs
+
+
+@rule("bn_add_relu_gradient")
+def _bn_add_relu_gradient(
     op: str, dy: Array, y: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, eps: float
 ) -> Spec:
     floating(op, dy=dy, y=y)
     same_shape(op, x=x, y=y)
     specs = _batch_norm_gradient(op, dy, x, gamma, mean, variance, eps=eps)
-    return [*specs, (x.shape, x.dtype)] if op == "bn_add_relu_gradient" else specs  # ..., dshortcut
+    return [*specs, (x.shape, x.dtype)]  # ..., dshortcut
 
 
 @rule("running_average")
