@@ -122,6 +122,7 @@ def digits_arrays(*, flat: bool = True, standardised: bool = False, dtype: DType
     return Arrays(x, digits.train.labels, x_test, digits.test.labels)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def error_of(model: Module, x: Floats, y: Labels, batch: int = 512) -> float:
     """Fraction of wrong answers in evaluation mode; 1 where a logit is not finite, for then there is no answer."""
     training = model.training
@@ -138,6 +139,7 @@ def error_of(model: Module, x: Floats, y: Labels, batch: int = 512) -> float:
     return wrong / len(x)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a run that blows up is told from its loss, not by a warning
 def train(
     model: Module,
     data: Arrays,
