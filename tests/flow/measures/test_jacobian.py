@@ -154,12 +154,16 @@ def test_put_back_after_an_error(images):
     net = Small().astype(np.float64)
     before = net.state_dict()
 
-    with pytest.raises(KeyError), unchanged(net):
-        for parameter in net.parameters():
-            parameter.data[...] = np.nan
-        net.norm.running_mean = np.zeros(4)
-        net.eval()
-        raise KeyError("in the middle")
+    def spoil():
+        with unchanged(net):
+            for parameter in net.parameters():
+                parameter.data[...] = np.nan
+            net.norm.running_mean = np.zeros(4)
+            net.eval()
+            raise KeyError("in the middle")
+
+    with pytest.raises(KeyError):
+        spoil()
     assert all(np.array_equal(net.state_dict()[name], array) for name, array in before.items())
     assert net.training
 

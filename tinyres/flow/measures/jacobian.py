@@ -18,7 +18,6 @@ where a difference quotient would leave half of the digits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +56,8 @@ class Spectrum:
 
     def above(self, share: float = 1e-3) -> np.ndarray:
         """For each image [N], how many values exceed `share` times the largest: the numerical rank."""
-        return np.asarray((self.values > share * self.values[:, :1]).sum(1))
+        count: np.ndarray = np.count_nonzero(self.values > share * self.values[:, :1], axis=1)
+        return count
 
     def share_above(self, share: float = 1e-3) -> np.ndarray:
         """`above` over min(m, n), shape [N]; a lower bound where only the largest values are known."""
@@ -67,7 +67,7 @@ class Spectrum:
         """Sum s^2 / max s^2, shape [N]: 1 for a single direction, min(m, n) where all are equal."""
         return np.asarray((self.frobenius / self.values[:, 0]) ** 2)
 
-    def table(self) -> dict[str, Sequence[Any]]:
+    def table(self) -> dict[str, np.ndarray]:
         """One row a singular value: image, index from 1, the value, and its ratio to the image's largest."""
         images, k = self.values.shape
         return {
@@ -202,10 +202,10 @@ def spectrum(
 def _checked(images: Any, statistics: str) -> np.ndarray:
     if statistics == "training":
         raise ConfigError("in training every image acts on every other, so that an image has no Jacobian; use 'batch'.")
-    images = np.asarray(images)
-    if not images.size:
-        raise ShapeError(f"images of shape {list(images.shape)} hold no image; at least one is wanted.")
-    return images
+    array: np.ndarray = np.asarray(images)
+    if not array.size:
+        raise ShapeError(f"images of shape {list(array.shape)} hold no image; at least one is wanted.")
+    return array
 
 
 def _between(model: Module, images: np.ndarray, start: str | None, end: str | None) -> tuple[Tensor, Tensor]:
