@@ -81,6 +81,7 @@ def curvature(
     *,
     statistics: str = "training",
     method: str = "second order",
+    step: float | None = None,
     iterations: int = 60,
     tolerance: float = 1e-2,
     seed: int = 0,
@@ -96,6 +97,9 @@ def curvature(
         Of batch norm, as of `measures.state`; "batch" and "running" hold them constant.
     method : {"second order", "differences"}
         The backward pass through the backward pass, with fused kernels set aside; or differences of gradients.
+    step : float, optional
+        How far "differences" go from the weights to either side, in their Euclidean distance: the scale at which the
+        curvature is looked at. The cube root of the precision, times the rms weight, if not given.
     iterations : int
         At most so many products.
     tolerance : float
@@ -116,12 +120,18 @@ def curvature(
     """
     parameters = model.parameters()
     with statistics_of(model, statistics, images):
-        product = hessian_product(lambda: softmax_cross_entropy(model(images), labels), parameters, method=method)
+        product = hessian_product(
+            lambda: softmax_cross_entropy(model(images), labels), parameters, method=method, step=step
+        )
         return lanczos(product, sum(p.size for p in parameters), iterations=iterations, tolerance=tolerance, seed=seed)
 
 
 def hessian_product(
-    loss: Callable[[], Tensor], parameters: Sequence[Parameter], *, method: str = "second order"
+    loss: Callable[[], Tensor],
+    parameters: Sequence[Parameter],
+    *,
+    method: str = "second order",
+    step: float | None = None,
 ) -> Product:
     """Prepare v -> H v for a loss as a function of some parameters.
 
@@ -132,7 +142,7 @@ def hessian_product(
         called once, now.
     parameters : sequence of Parameter
         P values together.
-    method : {"second order", "differences"}
+    method, step
         As of `curvature`.
 
     Returns
@@ -143,7 +153,7 @@ def hessian_product(
     if method not in METHODS:
         raise ConfigError(f"there is no method {method!r}{nearest(method, METHODS)}.")
     if method == "differences":
-        return lambda v: _difference(loss, parameters, v)
+        return lambda v: _difference(loss, parameters, v, step)
     with recording(True), use(**dict.fromkeys(FUSED, COMPOSED)):
         slopes = grad(loss(), parameters, create_graph=True)
     used = [(slope, part) for slope, part in zip(slopes, _parts(parameters), strict=True) if slope is not None]
@@ -210,14 +220,18 @@ def lanczos(product: Product, size: int, *, iterations: int = 60, tolerance: flo
     )
 
 
-def _difference(loss: Callable[[], Tensor], parameters: Sequence[Parameter], v: np.ndarray) -> np.ndarray:
-    """(g(w + hv) - g(w - hv)) / 2h, with h such that rounding and the third derivative cost about the same."""
+def _difference(
+    loss: Callable[[], Tensor], parameters: Sequence[Parameter], v: np.ndarray, step: float | None
+) -> np.ndarray:
+    """(g(w + hv) - g(w - hv)) / 2h, with an h at which rounding and the third derivative cost about the same."""
     length = float(np.linalg.norm(v))
     if length == 0:
         return np.zeros(len(v))
     before = [p.data.copy() for p in parameters]
-    weights = float(np.sqrt(sum(float(np.vdot(b, b)) for b in before)))
-    h = float(np.finfo(parameters[0].dtype).eps) ** (1 / 3) * (1 + weights) / length
+    if step is None:
+        rms = float(np.sqrt(sum(float(np.vdot(b, b)) for b in before) / len(v)))
+        step = float(np.finfo(parameters[0].dtype).eps) ** (1 / 3) * (rms or 1.0)
+    h = step / length
     sides = []
     try:
         for sign in (1, -1):
