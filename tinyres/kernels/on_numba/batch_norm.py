@@ -48,7 +48,7 @@ def _statistics(x: Array, mean: Array, variance: Array) -> None:
     moments = []
     for part in parts_of(len(mean), x):
         moments.append(np.empty((part.items, 3, len(mean))))
-        share(_item_moments, part.items, 3 * x.size, part.arrays, part.values, part.rows, part.span, moments[-1])
+        share(_item_moments, part.items, x.size, part.arrays, part.values, part.rows, part.span, moments[-1])
     _combine(moments[0] if len(moments) == 1 else np.concatenate(moments), mean, variance)
 
 
@@ -127,9 +127,7 @@ def _normalise(
     numbers = mean, variance, gamma, beta
     for part in parts_of(len(mean), x, shortcut, y):
         arrays = part.arrays
-        share(
-            _normalise_items, part.items, 3 * x.size, arrays[:2], arrays[2:], numbers, eps, part.rows, part.span, then
-        )
+        share(_normalise_items, part.items, x.size, arrays[:2], arrays[2:], numbers, eps, part.rows, part.span, then)
         part.take_back(y, 2)
 
 
@@ -187,7 +185,7 @@ def _gradient(
     for part in parts_of(len(dgamma), dy, x, y, dz):
         totals.append(np.empty((part.items, 2, len(dgamma))))
         arrays, results = part.arrays[:3], part.arrays[3:]
-        share(_item_sums, part.items, 4 * x.size, arrays, results, numbers, eps, part.rows, part.span, then, totals[-1])
+        share(_item_sums, part.items, x.size, arrays, results, numbers, eps, part.rows, part.span, then, totals[-1])
         if then == WITH_ADD_RELU:
             part.take_back(dz, 3)
     _add_up(totals[0] if len(totals) == 1 else np.concatenate(totals), numbers[1], eps, dgamma, dbeta)
@@ -197,7 +195,7 @@ def _gradient(
     for part in parts_of(len(dgamma), dy, x, dx):
         arrays, results = part.arrays[:2], part.arrays[2:]
         share(
-            _gradient_items, part.items, 6 * x.size, arrays, results, numbers, sums, eps, count, part.rows, part.span,
+            _gradient_items, part.items, x.size, arrays, results, numbers, sums, eps, count, part.rows, part.span,
             then,
         )  # fmt: skip
         part.take_back(dx, 2)

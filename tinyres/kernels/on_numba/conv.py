@@ -84,7 +84,7 @@ def conv2d_weight(
         sums = np.zeros((chunks, -(-f // width), r, run, width), x.dtype)
         channels, filters = (*x.shape, g * c, c), (*dy.shape[1:], g * f, f)
         geometry = (*channels, *filters, r, s, run, stride, padding[0], padding[2], vectors, width, taps, values)
-        operations = dy.size // groups * r * s * c // VECTOR_BYTES
+        operations = dy.size // groups * r * s * c * x.itemsize // VECTOR_BYTES
         share(_weight_sums, chunks, operations, *flat, sums.reshape(-1), chunks, *geometry)
         total = sums.sum(0)[:, :, : s * c]  # [F/width, R, S*C, width]
         out[..., g * f : (g + 1) * f] = total.transpose(1, 2, 0, 3).reshape(r, s, c, -1)[..., :f]
@@ -127,7 +127,7 @@ def _correlate(
             part = columns[..., block * width : (block + 1) * width]
             packed[block, ..., : part.shape[2]] = part
         positions = -(-(out.shape[1] - first[0]) // step), -(-(out.shape[2] - first[1]) // step)
-        operations += len(x) * positions[0] * positions[1] * w.size // VECTOR_BYTES  # of whole vectors
+        operations += len(x) * positions[0] * positions[1] * w.size * x.itemsize // VECTOR_BYTES  # of whole vectors
         begins = sum(part.size for part in filters)
         geometries.append((begins, vectors, width, channel, c, r, s, *offset, *positions, filter_, f, *first))
         filters.append(packed.reshape(-1))

@@ -22,11 +22,13 @@ import numpy as np
 from tinyres.errors import KernelError
 from tinyres.machine import cores
 
-# Below this many elementary operations the second thread costs more to wake than it saves.
-WORTH_SHARING = 300_000
+# Below this many operations, about as many nanoseconds, the second thread costs more to wake than it saves.
+WORTH_SHARING = 600_000
 # Each thread takes the next part of the range when it is free, first large parts, then smaller ones (guided scheduling,
-# Polychronopoulos and Kuck 1987): a thread that wakes late or whose core is busy holds up the others by little.
+# Polychronopoulos and Kuck 1987): a thread that wakes late or whose core is busy holds up the others by little. To take
+# a part costs some ten microseconds of Python.
 LEAST_PART = 12  # the smallest part is a twelfth of a thread's share
+LEAST_WORK = 3  # and at least a third of what is worth sharing
 
 
 Outcomes = SimpleQueue[BaseException | None]
@@ -113,9 +115,9 @@ def thread_count() -> int:
 
 
 @functools.cache
-def _parts(items: int, threads: int) -> list[int]:
-    """Where the parts begin, and the last one ends."""
-    bounds, least = [0], max(1, items // (threads * LEAST_PART))
+def _parts(items: int, threads: int, least: int) -> list[int]:
+    """Where the parts, of at least `least` items, begin, and the last one ends."""
+    bounds, least = [0], max(1, least, items // (threads * LEAST_PART))
     while (left := items - bounds[-1]) > 0:
         bounds.append(bounds[-1] + min(left, max(least, left // (2 * threads))))
     return bounds
@@ -130,7 +132,7 @@ def share(function: Callable[..., Any], items: int, operations: int, *arguments:
         Compiled with ``nogil=True``; computes each item on its own.
     items : int
     operations : int
-        Rough number of operations in all; small work stays on the calling thread.
+        Rough number of vector operations, or of values that pass by, in all; small work stays on the calling thread.
     *arguments
         Arrays and numbers, and tuples of them. A read-only array must be one that the function only reads.
 
@@ -146,7 +148,7 @@ def share(function: Callable[..., Any], items: int, operations: int, *arguments:
     if threads <= 1 or not _busy.acquire(blocking=False):  # two callers at once: the second works alone
         function(0, items, *arguments)
         return
-    bounds = _parts(items, threads)
+    bounds = _parts(items, threads, items * WORTH_SHARING // (LEAST_WORK * max(1, operations)))
     parts = len(bounds) - 1
     following = itertools.count()
 

@@ -82,7 +82,7 @@ def conv2d_weight(
     tiles = len(x) * -(-dy.shape[1] // TILE) * -(-dy.shape[2] // TILE)
     chunks = min(len(x), CHUNKS, -(-tiles // CHUNK))
     sums = np.empty((chunks, TAPS**2, c * f), x.dtype)
-    operations = dy.size * c * POINTS // TILE**2 // VECTOR_BYTES
+    operations = dy.size * c * POINTS * x.itemsize // TILE**2 // VECTOR_BYTES
     flat, geometry = (x.reshape(-1), dy.reshape(-1)), _geometry(x, padding[0], padding[2], dy)
     share(_sum_chunks, len(sums), operations, *flat, sums, geometry, vectors, width, GROUP)
     total = sums.sum(0).reshape(TAPS, TAPS, f // width, c, width)
@@ -107,7 +107,7 @@ def _correlate(x: Array, w: Array, top: int, left: int, y: Array) -> None:
     blocks = w.reshape(TAPS**2, c, f // width, width).transpose(0, 2, 1, 3)
     u = np.empty((POINTS, w.size // TAPS**2), x.dtype)
     _transform_filters(blocks.reshape(TAPS**2, -1), u, width // vectors)
-    operations = y.size * c * POINTS // TILE**2 // VECTOR_BYTES
+    operations = y.size * c * POINTS * x.itemsize // TILE**2 // VECTOR_BYTES
     flat = x.reshape(-1), u.reshape(-1), y.reshape(-1)
     share(_correlate_images, len(x), operations, *flat, _geometry(x, top, left, y), vectors, width, GROUP)
 
