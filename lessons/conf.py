@@ -25,14 +25,20 @@ project = "tinyres"
 author = "the tinyres authors"
 copyright = author
 extensions = ["sphinx_gallery.gen_gallery"]
-exclude_patterns = ["logs", "experiments", "GALLERY_HEADER.rst"]
+exclude_patterns = [
+    "logs",
+    "experiments",
+    "GALLERY_HEADER.rst",
+    "sg_execution_times.rst",
+    "gallery/sg_execution_times.rst",
+]
 html_theme = "alabaster"
 html_title = "tinyres: lessons"
 html_static_path = ["static"]
 html_css_files = ["lessons.css"]
 html_theme_options = {
     "description": "Residual networks from scratch, and what a shortcut does",
-    "page_width": "1120px",
+    "page_width": "1290px",
     "sidebar_width": "230px",
     "fixed_sidebar": True,
     "show_powered_by": False,
@@ -43,9 +49,11 @@ html_math_renderer = "mathml"
 sphinx_gallery_conf = {
     "examples_dirs": ".",
     "gallery_dirs": "gallery",
-    "filename_pattern": r"/\d\d_",
-    "ignore_pattern": r"/(?!\d\d_)[^/]*\.py$",
+    "filename_pattern": r"\d\d_\w+\.py$",
+    "ignore_pattern": r"(?:^|/)(?!\d\d_)[^/]*\.py$",
     "within_subsection_order": "FileNameSortKey",
+    "nested_sections": False,
+    "copyfile_regex": r"(?!)",  # index.rst here is the site's, not the gallery's
     "image_srcset": ["2x"],
     "abort_on_example_error": True,
     "show_signature": False,

@@ -82,6 +82,7 @@ def test_it_is_a_notebook_too(path: Path) -> None:
             compile(cell.source, path.name, "exec")
     assert sum(line == "# %%" for line in text.splitlines()) == sum(c.cell_type == "code" for c in notebook.cells)
     assert '"""' not in first.source
+    assert "\\\\" not in first.source, "a formula with its backslashes doubled"
 
 
 def test_there_are_lessons() -> None:

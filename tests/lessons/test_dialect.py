@@ -40,9 +40,13 @@ def faults(text: str) -> list[str]:
     found = []
     if not re.match(r'# %% \[markdown\]\nr?"""\n', text):
         return ["begins otherwise than with `# %% [markdown]` and a docstring whose text starts on its second line"]
+    if text.startswith('# %% [markdown]\n"""') and "\\" in text.split('"""')[1]:
+        found.append('a docstring with backslashes begins with r"""')
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("# %%") and line not in ("# %%", "# %% [markdown]"):
             found.append(f"{number}: a cell begins with `# %%` or `# %% [markdown]`, nothing else")
+        if line.startswith("# %%") and number > 1 and text.splitlines()[number - 2]:
+            found.append(f"{number}: a cell begins after an empty line, or the gallery takes it for text")
         if line.startswith("#?") or (line.startswith("# %") and not line.startswith("# %%")):
             found.append(f"{number}: Jupytext takes this comment for a magic")
         if line.startswith("########"):
@@ -125,16 +129,20 @@ A title
 
 What is $2^n$? Runs in 1 s.
 """
+
 # %%
 x = 1
+
 # %% [markdown]
 # A section
 # ---------
 # - *one*: ``y = f(x)``
 #
 # $$y = x$$
+
 # %%
 assert x == 1
+
 # %% [markdown]
 # What does not show at this scale
 # --------------------------------
@@ -147,6 +155,7 @@ def test_the_rules_can_fail():
     for before, after in (
         ('# %% [markdown]\n"', '"'),
         ("=======", "====="),
+        ("$2^n$", r"$\pi$"),
         ("$2^n$", "$2^n"),
         ("$2^n$", "the$2^n$"),
         ("``y = f(x)``", "`y = f(x)`"),
@@ -158,6 +167,7 @@ def test_the_rules_can_fail():
         ("# Much.", "y = 2"),
         ("assert x == 1", "x = 2"),
         ("# %%\nx = 1", "# %% now\nx = 1"),
+        ("# $$y = x$$\n\n# %%", "# $$y = x$$\n# %%"),
         ("# What does not show at this scale\n# --------------------------------\n", ""),
         ("Runs in 1 s.", ""),
         ("x = 1", "#?x = 1"),
