@@ -141,5 +141,5 @@ def test_files_that_are_no_records(record, tmp_path):
 
 
 def test_a_folder_that_cannot_be_written(record, tmp_path):
-    with pytest.raises(FlowError, match=r"cannot write .*flow\.npz: no such file"):
+    with pytest.raises(FlowError, match=r"cannot write .*flow\.npz: No such file"):
         record.write(tmp_path / "missing" / "flow.npz")

@@ -11,9 +11,10 @@ from typing import Any
 
 _HOMES = {
     "Record": "record",
+    "Recorder": "recorder",
 }
 
-__all__ = ["Record"]
+__all__ = ["Record", "Recorder"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,99 @@
+"""How the nodes of one forward pass hang together, while they are made: numbers and names, none of their arrays.
+
+It fills a `measures.trace.Trace` with stand-ins for the nodes, so that blocks and depths are found here as there, but
+keeps no activation alive: a network that recomputes its blocks to save memory still saves it while it is recorded.
+
+The data need no gradient, so the ways of the graph begin at the nodes that take them in; these are joined in one
+source, as if there were a node for the data. A node that stands for a recomputed block has the end of that block as
+its source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from tinyres.flow.measures.branches import MERGES, Block, find_blocks
+from tinyres.flow.measures.trace import Call, Step, Trace
+from tinyres.function import Edge, Function, edge_of, order_of
+from tinyres.nn.module import Module, Parameter
+from tinyres.tensor import Tensor
+
+Hooks = dict[int, list[Any]]
+
+
+@dataclass(frozen=True)
+class _StandIn:
+    name: str
+    stands_for: frozenset[int]
+
+
+class Wiring:
+    """The graph of a forward pass under way.
+
+    Attributes
+    ----------
+    hooks : dict of int to dict
+        For each node, by its order: where hooks on its results are kept, also when a recomputed node takes its place.
+    """
+
+    def __init__(self, model: Module) -> None:
+        self.hooks: dict[int, Hooks] = {}
+        self._made = Trace(model, Tensor(np.zeros(1, np.float32), requires_grad=True))  # its x stands for the data
+        self._names = {id(parameter): name for name, parameter in model.named_parameters()}
+
+    def node(self, node: Function, inputs: tuple[Tensor, ...]) -> Step | None:
+        """Note a node that was just made; None for one that no data reach, such as a change of the weights."""
+        known = self._made.steps
+        sources: dict[int, int] = {}
+        weights, name, data = 0, "", None
+        for position, tensor in enumerate(inputs):
+            edge = edge_of(tensor)
+            if edge is not None and order_of(edge) in known:
+                sources[position] = order_of(edge)
+            elif edge is None or (isinstance(edge, Tensor) and not isinstance(edge, Parameter)):
+                data = position if tensor.ndim > 1 and data is None else data
+            elif tensor.ndim > 1:
+                weights += tensor.size
+                name = name or self._names.get(id(tensor), "")
+        if node.stands_for:
+            sources, weights, name = {0: max(node.stands_for)}, 0, ""
+        elif not sources and data is not None:
+            sources = {data: self._made.x.order}
+        if not sources:
+            return None
+        self.hooks[node.order] = node.hooks
+        stand_in = cast(Function, _StandIn(node.name, node.stands_for))
+        used = tuple(tensor for tensor in inputs if isinstance(tensor, Parameter))
+        depth = max(self.depth(order) for order in sources.values()) + (weights > 0)
+        known[node.order] = Step(stand_in, used, (), sources, weights, depth, name)
+        return known[node.order]
+
+    def called(self, name: str, module: Module, inputs: tuple[Any, ...], output: Any) -> None:
+        """Note what a module was called with and gave, after which blocks are named."""
+        if isinstance(output, Tensor) and inputs and isinstance(inputs[0], Tensor):
+            start, end = edge_of(inputs[0]), edge_of(output)
+            if end is not None:
+                self._made.calls.append(Call(name, module, self._source(start), order_of(end)))
+
+    def depth(self, order: int) -> int:
+        """Weighted layers on the longest way up to a node."""
+        return self._made.depth_of(order)
+
+    def blocks(self) -> list[Block]:
+        """The residual blocks, in the order in which their sums were made."""
+        return find_blocks(self._made)
+
+    def merges(self, step: Step) -> bool:
+        """Whether a node may be the end of a block."""
+        return step.node.name in MERGES and len(step.sources) == 2
+
+    def source(self, block: Block, door: int) -> int:
+        """Order of the node whose result enters the sum of a block by this door."""
+        return self._made.steps[block.merge].sources[door]
+
+    def _source(self, edge: Edge | None) -> int:
+        known = edge is not None and order_of(edge) in self._made.steps
+        return order_of(edge) if edge is not None and known else self._made.x.order
