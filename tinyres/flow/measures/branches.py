@@ -90,6 +90,22 @@ def find_stream(made: Trace) -> list[int]:
     return stream[::-1]
 
 
+def find_places(made: Trace) -> list[int]:
+    """Where to look at a net from the outside: one tensor of the stream a block, or a layer where there is no block.
+
+    Orders, from the input to the loss: inputs and sums of blocks, and the results of those weighted layers that no
+    block surrounds and after which none begins at the same depth. The logits are not among them.
+    """
+    stream = [order for order in find_stream(made) if order in made.steps]
+    blocks = find_blocks(made)
+    ends = {block.start for block in blocks} | {block.merge for block in blocks}
+    covered = {made.depth_of(order) for order in ends}
+    assert made.output.node is not None  # it depends on the input
+    last = made.output.node.order
+    layers = {order for order in stream if made.steps[order].weights and made.steps[order].depth not in covered}
+    return [order for order in stream if order in (ends | layers) and order != last]
+
+
 def _block(made: Trace, order: int, step: Step, names: dict[int, str]) -> Block | None:
     doors = list(step.sources)
     start = _meeting(made, set(step.sources.values()))

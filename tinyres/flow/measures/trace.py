@@ -66,7 +66,7 @@ class Trace:
     x : Tensor
         The input, a leaf that requires a gradient.
     output, target : Tensor
-        What the model returned, and the loss (or the sum of output times cotangent).
+        What the model returned, and the loss (or the sum of output times cotangent, or the output again).
     steps : dict of int to Step
         By the order in which the nodes were made.
     calls : list of Call
@@ -93,6 +93,12 @@ class Trace:
         """The first result of a node, or the input."""
         return self.steps[order].results[0] if order in self.steps else self.x
 
+    def layer_of(self, order: int) -> str:
+        """Name of the last weighted layer up to a node; "input" before the first."""
+        while order in self.steps and not self.steps[order].weights:
+            order = max(self.steps[order].sources.values(), key=lambda source: (self.depth_of(source), source))
+        return self.steps[order].name if order in self.steps else "input"
+
     def recomputed(self) -> bool:
         """Whether blocks are hidden inside nodes that keep nothing."""
         return any(step.node.stands_for for step in self.steps.values())
@@ -106,8 +112,9 @@ def trace(model: Module, x: Any, labels: Any) -> Trace:
     model : Module
         Takes one floating array. Its running averages are updated if it is in training mode: see `state.unchanged`.
     x : ndarray, shape [N, ...]
-    labels : ndarray
-        Classes [N], for the loss: mean cross-entropy over the batch. Or a cotangent of the output's shape and type.
+    labels : ndarray or None
+        Classes [N], for the loss: mean cross-entropy over the batch. Or a cotangent of the output's shape and type. Or
+        None, where no gradient is wanted.
 
     Returns
     -------
@@ -146,6 +153,8 @@ def trace(model: Module, x: Any, labels: Any) -> Trace:
 
 
 def _target(output: Tensor, labels: Any) -> Tensor:
+    if labels is None:
+        return output
     labels = labels.data if isinstance(labels, Tensor) else np.asarray(labels) if isinstance(labels, list) else labels
     if labels.dtype.kind in "iu":
         return softmax_cross_entropy(output, labels)
