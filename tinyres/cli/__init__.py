@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "train a network (resnet20 on handwritten digits unless told otherwise), or resume a run",
     "eval": "test a saved network: top-1, top-5, confusion matrix",
     "predict": "say what a saved network sees in an image",
+    "flow": "draw gradients through depth and training; lesions, paths, Jacobians, curvature; an interactive report",
     "bench": "time kernels or training steps, yours too, against the roof of this machine",
     "kernels": "list every op with its kernels: which is the default, which cannot run here and why",
     "models": "list the networks with their depths and parameter counts",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from tinyres.errors import ConfigError
+from tinyres.flow.following import following
 from tinyres.train import Config, compare, fit
 from tinyres.train.comparison import is_comparison
 from tinyres.train.loop import Result
@@ -22,7 +23,7 @@ def run(arguments: Config) -> int:
                 f"{arguments.resume} is no folder of a comparison; resume a single run without --compare."
             )
         return _compare(arguments)
-    result = fit(arguments)
+    result = fit(arguments, follow=following)
     if result.interrupted:
         print(f"stopped after {result.step} of {result.iterations} iterations; continue with")
         print(f"  tinyres train --resume {result.folder}")
@@ -46,7 +47,7 @@ def _summary(result: Result) -> str:
 
 
 def _compare(arguments: Config) -> int:
-    comparison = compare(arguments, tell=partial(print, flush=True))
+    comparison = compare(arguments, tell=partial(print, flush=True), follow=following)
     if comparison.interrupted:
         print(f"stopped; continue with\n  tinyres train --resume {comparison.folder}")
         return 130

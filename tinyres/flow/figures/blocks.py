@@ -10,16 +10,19 @@ sorted by size; that a branch gets 1/sqrt(L) of its stream at depth L is De and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinyres.errors import FlowError
-from tinyres.flow.figures.axes import line, reference
+from tinyres.flow.figures.axes import band, line, reference
 from tinyres.flow.figures.runs import Run, note, runs_of
 from tinyres.flow.figures.style import COLOURS, SCREEN, Drawing, Sheet, Style
-from tinyres.flow.record import Record
+from tinyres.flow.record import SPLIT, Record
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 DEPTH = "depth of the block's output (weighted layers)"
 RESPONSES = (
@@ -32,7 +35,7 @@ PARTS = (
 )
 
 
-def responses(records: Sequence[Record], *, style: Style = SCREEN, step: int = -1) -> Drawing:
+def responses(records: Sequence[Record], *, style: Style = SCREEN, step: int = -1, bands: bool = False) -> Drawing:
     """Draw the spread of branches and streams at one step: by depth, sorted, and their ratio.
 
     Parameters
@@ -42,19 +45,21 @@ def responses(records: Sequence[Record], *, style: Style = SCREEN, step: int = -
     style : Style
     step : int
         The recorded step nearest to it; -1 is the last one.
+    bands : bool
+        Put seeds of one model together: median and range.
 
     Returns
     -------
     Drawing
-        Table: run, step, block, depth, branch_std, stream_std, shortcut_std, ratio.
+        Table: run, seed, step, block, depth, branch_std, stream_std, shortcut_std, ratio.
 
     Raises
     ------
     FlowError
         No record has residual blocks.
     """
-    runs = _with_blocks(records)
-    columns = ("run", "step", "block", "depth", "branch_std", "stream_std", "shortcut_std", "ratio")
+    runs = _with_blocks(records, bands)
+    columns = ("run", "seed", "step", "block", "depth", "branch_std", "stream_std", "shortcut_std", "ratio")
     table: dict[str, list[Any]] = {name: [] for name in columns}
     said = []
     with Sheet(
@@ -64,20 +69,20 @@ def responses(records: Sequence[Record], *, style: Style = SCREEN, step: int = -
             axes.set_title(text)
         by_depth, by_size, share = sheet.panels
         for number, run in enumerate(runs):
-            record, ink = run.first, COLOURS[number % len(COLOURS)]
-            t = int(record.rows([step])[0])
-            branch, stream, x = record.branch_std[t], record.stream_std[t], record.block_depth
+            ink, x = COLOURS[number % len(COLOURS)], run.first.block_depth
+            branch, stream = _at_step(run, "branch_std", step), _at_step(run, "stream_std", step)
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = branch / stream
-            line(sheet, by_depth, x, stream, color=ink, lw=0.6 * style.line)
-            line(sheet, by_depth, x, branch, color=ink, lw=1.3 * style.line, label=run.label)
-            order = np.argsort(-np.nan_to_num(branch, nan=-1.0))
-            line(sheet, by_size, np.arange(1, len(x) + 1), branch[order], color=ink, lw=1.3 * style.line)
-            line(sheet, share, x, ratio, color=ink, lw=1.3 * style.line)
-            _write(table, run, t, (branch, stream, record.shortcut_std[t], ratio))
+            bold: dict[str, Any] = {"color": ink, "lw": 1.3 * style.line}
+            _draw(sheet, by_depth, x, stream, color=ink, lw=0.6 * style.line)
+            _draw(sheet, by_depth, x, branch, label=run.label, **bold)
+            _draw(sheet, by_size, np.arange(1, len(x) + 1), -np.sort(-branch, axis=1), **bold)
+            _draw(sheet, share, x, ratio, **bold)
+            _write(table, run, step, (branch, stream, _at_step(run, "shortcut_std", step), ratio))
+            middle = np.median(ratio, axis=0)
             said.append(
-                f"{run.label}, step {record.step[t]}: branch / stream {np.nanmedian(ratio):.3f} in the median of "
-                f"{len(x)} blocks, {ratio[-1]:.3f} in the last"
+                f"{run.label}, {_step_of(run, step)}: branch / stream {np.nanmedian(middle):.3f} in the median of "
+                f"{len(x)} blocks, {middle[-1]:.3f} in the last"
             )
         reference(share, 1.0)
         sheet.labels(DEPTH, "standard deviation, and ratio")
@@ -86,7 +91,7 @@ def responses(records: Sequence[Record], *, style: Style = SCREEN, step: int = -
     return Drawing(sheet.figure, table, said)
 
 
-def split(records: Sequence[Record], *, style: Style = SCREEN, step: int = -1) -> Drawing:
+def split(records: Sequence[Record], *, style: Style = SCREEN, step: int = -1, bands: bool = False) -> Drawing:
     """Draw the two parts of the gradient that arrives at each block's input, their cosine, and the check of the sum.
 
     Parameters
@@ -96,41 +101,41 @@ def split(records: Sequence[Record], *, style: Style = SCREEN, step: int = -1) -
     style : Style
     step : int
         The recorded step nearest to it; -1 is the last one.
+    bands : bool
+        Put seeds of one model together: median and range.
 
     Returns
     -------
     Drawing
-        Table: run, step, block, depth, shortcut_norm, branch_norm, total_norm, cosine, error.
+        Table: run, seed, step, block, depth, shortcut_norm, branch_norm, total_norm, cosine, error.
 
     Raises
     ------
     FlowError
         No record has residual blocks.
     """
-    runs = _with_blocks(records)
-    columns = ("run", "step", "block", "depth", "shortcut_norm", "branch_norm", "total_norm", "cosine", "error")
+    runs = _with_blocks(records, bands)
+    columns = ("run", "seed", "step", "block", "depth", "shortcut_norm", "branch_norm", "total_norm", "cosine", "error")
     table: dict[str, list[Any]] = {name: [] for name in columns}
     said = []
     title = _at("What the shortcut and the branch bring to a gradient", runs, step)
     with Sheet(style, len(runs) + 2, title=title, note=[PARTS, note(runs)], sharey=False) as sheet:
         cosine, error = sheet.panels[-2:]
         for number, (run, axes) in enumerate(zip(runs, sheet.panels, strict=False)):
-            record = run.first
-            t = int(record.rows([step])[0])
-            x, s, b = record.block_depth, record.split_shortcut_norm[t], record.split_branch_norm[t]
-            whole, angle, wrong = record.split_total_norm[t], record.split_cosine[t], record.split_error[t]
+            x, parts = run.first.block_depth, [_at_step(run, name, step) for name in SPLIT]
+            s, b, whole, angle, wrong = parts
             axes.set_title(run.label)
             axes.set_ylabel("norm of the gradient")
-            line(sheet, axes, x, whole, color="#000000", lw=0.6 * style.line, ls=(0, (1, 1)), label="whole gradient")
-            line(sheet, axes, x, s, color=COLOURS[0], label="through the shortcut")
-            line(sheet, axes, x, b, color=COLOURS[1], label="through the branch")
+            _draw(sheet, axes, x, whole, color="#000000", lw=0.6 * style.line, ls=(0, (1, 1)), label="whole gradient")
+            _draw(sheet, axes, x, s, color=COLOURS[0], label="through the shortcut")
+            _draw(sheet, axes, x, b, color=COLOURS[1], label="through the branch")
             ink = COLOURS[2 + number % (len(COLOURS) - 2)]  # the first two are those of the parts
             many = {"label": run.label} if len(runs) > 1 else {}
-            line(sheet, cosine, x, angle, log=False, color=ink, marker="o", ms=2.5, **many)
-            line(sheet, error, x, wrong, color=ink, marker="o", ms=2.5)
-            _write(table, run, t, (s, b, whole, angle, wrong))
+            _draw(sheet, cosine, x, angle, log=False, color=ink, marker="o", ms=2.5, **many)
+            _draw(sheet, error, x, wrong, color=ink, marker="o", ms=2.5)
+            _write(table, run, step, parts)
             said.append(
-                f"{run.label}, step {record.step[t]}: branch / shortcut {np.nanmedian(b / s):.3f} in the median of "
+                f"{run.label}, {_step_of(run, step)}: branch / shortcut {np.nanmedian(b / s):.3f} in the median of "
                 f"{len(x)} blocks, cosine {np.nanmedian(angle):+.3f}, largest error of the sum {np.nanmax(wrong):.1e}"
             )
         norms = sheet.panels[:-2]
@@ -146,22 +151,42 @@ def split(records: Sequence[Record], *, style: Style = SCREEN, step: int = -1) -
     return Drawing(sheet.figure, table, said)
 
 
-def _with_blocks(records: Sequence[Record]) -> list[Run]:
-    runs = [run for run in runs_of(records) if len(run.first.block)]
-    if not runs:
+def _with_blocks(records: Sequence[Record], bands: bool) -> list[Run[Record]]:
+    residual = [record for record in records if len(record.block)]
+    if not residual:
         names = ", ".join(record.title for record in records)
         raise FlowError(f"there is no residual block in the records of {names}; name a run of a residual net.")
-    return runs
+    return runs_of(residual, bands)
 
 
-def _at(title: str, runs: Sequence[Run], step: int) -> str:
-    steps = dict.fromkeys(int(run.first.step[run.first.rows([step])[0]]) for run in runs)
-    return f"{title}, step {', '.join(map(str, steps))}"
+def _step_of(run: Run[Record], step: int) -> str:
+    return f"step {run.first.step[run.first.rows([step])[0]]}"
 
 
-def _write(table: dict[str, list[Any]], run: Run, t: int, values: Sequence[NDArray[np.float64]]) -> None:
-    record = run.first
-    count = len(record.block)
-    fixed = ([run.label] * count, [int(record.step[t])] * count, record.block.tolist(), record.block_depth.tolist())
-    for column, more in zip(table.values(), (*fixed, *(value.tolist() for value in values)), strict=True):
-        column += more
+def _at(title: str, runs: Sequence[Run[Record]], step: int) -> str:
+    return f"{title}, {' and '.join(dict.fromkeys(_step_of(run, step) for run in runs))}"
+
+
+def _at_step(run: Run[Record], name: str, step: int) -> NDArray[np.float64]:
+    """An array of the schema at one step, for every seed: [seeds, B]."""
+    rows = [getattr(record, name)[record.rows([step])[0]] for record in run.records]
+    if len({len(row) for row in rows}) > 1:
+        raise FlowError(f"the records of {run.label} have different blocks; draw them without --bands.")
+    return np.stack(rows)
+
+
+def _draw(sheet: Sheet, axes: Axes, x: NDArray[Any], values: NDArray[np.float64], **style: Any) -> None:
+    """The median over seeds as a line, their range as a band."""
+    line(sheet, axes, x, np.median(values, axis=0), **style)
+    if len(values) > 1:
+        band(axes, x, values.min(axis=0), values.max(axis=0), style["color"])
+
+
+def _write(table: dict[str, list[Any]], run: Run[Record], step: int, values: Sequence[NDArray[np.float64]]) -> None:
+    for number, record in enumerate(run.records):
+        count = len(record.block)
+        at = int(record.step[record.rows([step])[0]])
+        fixed = ([run.label] * count, [record.meta.get("seed", "")] * count, [at] * count)
+        rows = (*fixed, record.block.tolist(), record.block_depth.tolist(), *(each[number].tolist() for each in values))
+        for column, more in zip(table.values(), rows, strict=True):
+            column += more

@@ -85,7 +85,7 @@ def against_depth(
 class _Profile:
     """A quantity of a run along its depth: median and range over its seeds, arrays [T, K]."""
 
-    def __init__(self, run: Run, quantity: Quantity, kinds: Sequence[str]) -> None:
+    def __init__(self, run: Run[Record], quantity: Quantity, kinds: Sequence[str]) -> None:
         self.run, self.quantity, self.steps = run, quantity, common_steps(run)
         values = []
         for record in run.records:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,26 +15,44 @@ from tinyres.flow.record import Record
 SETTINGS = ("model", "shortcut", "data", "batch", "dtype", "lr", "seed")  # in the order in which names use them
 
 
+class Documented(Protocol):
+    """Numbers that say where they come from: a record, or the result of a measure."""
+
+    @property
+    def meta(self) -> dict[str, Any]: ...
+
+
+Item = TypeVar("Item", bound=Documented)
+
+
 @dataclass(frozen=True)
-class Run:
-    """Records that are drawn as one: a single one, or all seeds of a model."""
+class Measured:
+    """The result of a measure, with what was measured: model, data, seed ... as in the meta of a record."""
+
+    meta: dict[str, Any]
+    result: Any
+
+
+@dataclass(frozen=True)
+class Run(Generic[Item]):
+    """Numbers that are drawn as one line: those of one net, or of all seeds of a model."""
 
     label: str
     family: str  # "residual" or "plain"
-    records: tuple[Record, ...]
+    records: tuple[Item, ...]
 
     @property
-    def first(self) -> Record:
-        """The record that stands for all of them where only names and places matter."""
+    def first(self) -> Item:
+        """The one that stands for all of them where only names and places matter."""
         return self.records[0]
 
 
-def runs_of(records: Sequence[Record], bands: bool = False) -> list[Run]:
+def runs_of(records: Sequence[Item], bands: bool = False) -> list[Run[Item]]:
     """Name records by what tells them apart; with `bands`, put those together that differ in their seed alone.
 
     Parameters
     ----------
-    records : sequence of Record
+    records : sequence of Record or Measured
     bands : bool
 
     Returns
@@ -49,7 +67,7 @@ def runs_of(records: Sequence[Record], bands: bool = False) -> list[Run]:
     """
     if not records:
         raise ConfigError("there is no record to draw; name a run folder or a record .npz.")
-    groups: dict[Any, list[Record]] = {}
+    groups: dict[Any, list[Item]] = {}
     for number, record in enumerate(records):
         key: Any = tuple(str(record.meta.get(name)) for name in SETTINGS[:-1]) if bands else number
         groups.setdefault(key, []).append(record)
@@ -59,25 +77,26 @@ def runs_of(records: Sequence[Record], bands: bool = False) -> list[Run]:
     return [Run(name, family(group[0]), tuple(group)) for name, group in zip(names, groups.values(), strict=True)]
 
 
-def family(record: Record) -> str:
+def family(record: Documented) -> str:
     """Whether a net has shortcuts: "residual" or "plain"."""
     said = record.meta.get("shortcut")
-    return "residual" if len(record.block) or said not in (None, "none", 0, 0.0, "0") else "plain"
+    return "residual" if len(getattr(record, "block", ())) or said not in (None, "none", 0, 0.0, "0") else "plain"
 
 
-def note(runs: Sequence[Run]) -> str:
+def note(runs: Sequence[Run[Any]]) -> str:
     """One line that says where the numbers come from: data, seeds, batch, loss, program."""
     metas = [record.meta for run in runs for record in run.records]
     parts = []
-    for name in ("data", "seed", "batch", "dtype", "loss"):
+    for name in ("data", "seed", "weights", "batch", "images", "dtype", "loss"):
         values = list(dict.fromkeys(str(meta[name]) for meta in metas if meta.get(name) is not None))
         if values:
-            parts.append(f"{name}{'s' if name == 'seed' and len(values) > 1 else ''} {', '.join(values)}")
+            plural = "s" if name == "seed" and len(values) > 1 else ""
+            parts.append(f"{values[0]} images" if name == "images" else f"{name}{plural} {', '.join(values)}")
     versions = dict.fromkeys(_program(meta) for meta in metas)
     return " · ".join([*parts, *(text for text in versions if text)])
 
 
-def common_steps(run: Run) -> NDArray[np.int64]:
+def common_steps(run: Run[Record]) -> NDArray[np.int64]:
     """The steps that all records of a run have.
 
     Raises ConfigError if there are none.

@@ -1,0 +1,139 @@
+"""Subcommands of `tinyres flow` that draw records: what `tinyres train --flow` wrote while it trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tyro.conf import Positional
+
+from tinyres.cli.flow_common import Options
+from tinyres.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tinyres.flow.record import Record
+
+RUNS = "run folders or .npz records"
+
+
+def records_of(targets: tuple[str, ...]) -> list[Record]:
+    """Read the records of run folders and files; a checkpoint is recorded now, for one step."""
+    from tinyres.flow.record import Record
+
+    return [Record.read(target) for target in targets]
+
+
+@dataclass(frozen=True)
+class Norms(Options):
+    """Norms of gradients, activations and weight gradients against depth; the training step is the colour."""
+
+    quantity: tuple[str, ...] = ("gradient", "activation", "weight-gradient")
+    """Of these a figure each; also gradient-rms, gradient-max, activation-rms, activation-std, zeros, weight,
+    update."""
+    kinds: tuple[str, ...] = ()
+    """Only layers of these kinds, such as Conv2d; default one for each depth."""
+
+    def run(self) -> int:
+        """Draw, write and tell."""
+        from tinyres.flow.figures.depth import against_depth
+        from tinyres.flow.figures.quantities import quantity_of
+
+        chosen = [quantity_of(name) for name in self.quantity]
+        found = records_of(self.wanted(RUNS))
+        return self.finish({
+            f"{self.name}-{each.name}": against_depth(
+                found, each, style=self.drawn_in(), bands=self.bands, kinds=self.kinds
+            )
+            for each in chosen
+        })  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Updates(Norms):
+    """The size of a step of the optimiser relative to the weights, against depth."""
+
+    quantity: tuple[str, ...] = ("update",)
+    """What to draw."""
+
+
+@dataclass(frozen=True)
+class Zeros(Norms):
+    """The share of activations that are exactly zero, against depth: ReLUs that are shut, and dead layers."""
+
+    quantity: tuple[str, ...] = ("zeros",)
+    """What to draw."""
+
+
+@dataclass(frozen=True)
+class Heatmap(Options):
+    """A map over depth and training step, a panel for each run on one scale of colours."""
+
+    quantity: tuple[str, ...] = ("gradient",)
+    """Of these a figure each, as of `tinyres flow norms`."""
+    kinds: tuple[str, ...] = ()
+    """Only layers of these kinds, such as Conv2d; default one for each depth."""
+
+    def run(self) -> int:
+        """Draw, write and tell."""
+        from tinyres.flow.figures.heat import heat_map
+        from tinyres.flow.figures.quantities import quantity_of
+
+        if self.bands:
+            raise ConfigError("a map has no room for bands; leave --bands away.")
+        chosen = [quantity_of(name) for name in self.quantity]
+        found = records_of(self.wanted(RUNS))
+        return self.finish({
+            f"{self.name}-{each.name}": heat_map(found, each, style=self.drawn_in(), kinds=self.kinds)
+            for each in chosen
+        })  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Responses(Options):
+    """How strong the branches of residual blocks are beside their streams: by depth, sorted, and their ratio."""
+
+    step: int = -1
+    """The recorded step nearest to it; -1 is the last one."""
+
+    def run(self) -> int:
+        """Draw, write and tell."""
+        from tinyres.flow.figures.blocks import responses
+
+        found = records_of(self.wanted(RUNS))
+        return self.finish({self.name: responses(found, style=self.drawn_in(), step=self.step, bands=self.bands)})
+
+
+@dataclass(frozen=True)
+class Split(Options):
+    """The gradient at each block's input in two parts, through the shortcut and through the branch."""
+
+    step: int = -1
+    """The recorded step nearest to it; -1 is the last one."""
+
+    def run(self) -> int:
+        """Draw, write and tell."""
+        from tinyres.flow.figures.blocks import split
+
+        found = records_of(self.wanted(RUNS))
+        return self.finish({self.name: split(found, style=self.drawn_in(), step=self.step, bands=self.bands)})
+
+
+@dataclass(frozen=True)
+class Report:
+    """One HTML page to explore runs in: a slider through training, layers to pick, runs overlaid; opens offline."""
+
+    targets: Positional[tuple[str, ...]] = ()
+    """Run folders or .npz records."""
+    out: Path = Path("flow-report.html")
+    """The file."""
+
+    def run(self) -> int:
+        """Write the page and say where."""
+        from tinyres.flow.report import write_report
+
+        if not self.targets:
+            raise ConfigError(f"nothing to draw: name {RUNS}, as in `tinyres flow report runs/...`.")
+        path = write_report(records_of(self.targets), self.out)
+        print(f"{path} ({path.stat().st_size / 1e6:.1f} MB), to be opened in a browser; it needs no network")
+        return 0

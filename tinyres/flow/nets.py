@@ -1,0 +1,130 @@
+"""The nets that measures look at: a trained one from its run folder or checkpoint, or a fresh one by its name.
+
+Each comes with images as it sees them in training, without augmentation, and with what a figure says about it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinyres.data import Dataset, Loader, Split, load, pixel_mean
+from tinyres.errors import ConfigError, FlowError
+from tinyres.models import create
+from tinyres.nn.module import Module
+from tinyres.train import checkpoint
+from tinyres.train.start import restored_model, versions
+
+
+@dataclass(frozen=True, eq=False)
+class Net:
+    """A model with data.
+
+    Attributes
+    ----------
+    model : Module
+    meta : dict
+        As of a record: model, shortcut, data, seed, weights, dtype, versions.
+    x, labels : ndarray, shapes [N, H, W, C] and [N]
+        The first training images.
+    test_x, test_labels : ndarray
+        All test images, or the first of them.
+    """
+
+    model: Module
+    meta: dict[str, Any]
+    x: NDArray[Any]
+    labels: NDArray[np.int64]
+    test_x: NDArray[Any]
+    test_labels: NDArray[np.int64]
+
+
+def net_of(
+    target: str,
+    *,
+    images: int = 64,
+    tested: int = 2000,
+    data: str | None = None,
+    root: str | None = None,
+    seed: int = 0,
+    shortcut: str = "default",
+    dtype: str = "float32",
+) -> Net:
+    """The net of a run folder, of a checkpoint, or a fresh one.
+
+    Parameters
+    ----------
+    target : str
+        A path to a run folder (its selected checkpoint) or to a checkpoint; or the name of a model.
+    images, tested : int
+        Training and test images that come with it, at most.
+    data, root : str, optional
+        By default those that the net was trained on; digits for a fresh one.
+    seed, shortcut, dtype
+        Of a fresh net.
+
+    Returns
+    -------
+    Net
+
+    Raises
+    ------
+    ConfigError
+        No images wanted, or a target that is neither a path nor a model.
+    CheckpointError
+        A folder without checkpoint, a damaged file, data of another shape than the net's.
+    """
+    if images < 1:
+        raise ConfigError(f"images is {images}; 1 or more are wanted.")
+    path = Path(target)
+    if path.suffix == ".npz":
+        raise FlowError(f"{target} is a record; this measure needs the net itself: name a run folder or a checkpoint.")
+    if path.exists() or len(path.parts) > 1:
+        saved = checkpoint.find(path, selected=True)
+        config = saved.config
+        dataset = load(data or config.data, root or (config.root if data in (None, config.data) else None))
+        _check(path, dataset, saved.meta.image_shape, len(saved.meta.classes))
+        model, mean = restored_model(saved), saved.tensors["data.mean"]
+        said = {"model": config.model, "shortcut": _kind(config.model, saved.meta.shortcut), "seed": config.seed}
+        said |= {"weights": f"after step {saved.meta.step}", "dtype": config.dtype}
+    else:
+        dataset = load(data or "digits", root)
+        channels, classes = dataset.train.images.shape[-1], len(dataset.classes)
+        model = create(target, shortcut=shortcut, num_classes=classes, in_channels=channels, seed=seed)
+        model.astype(dtype)
+        mean = pixel_mean(dataset.train, dataset.scale, dtype)
+        said = {
+            "model": target,
+            "shortcut": _kind(target, shortcut),
+            "seed": seed,
+            "weights": "initial",
+            "dtype": dtype,
+        }
+    meta = {**said, "data": dataset.name, "source": "tinyres", "versions": versions()}
+    x, labels = _arrays(dataset.train, images, dataset.scale, mean, str(said["dtype"]))
+    test_x, test_labels = _arrays(dataset.test, tested, dataset.scale, mean, str(said["dtype"]))
+    return Net(model, meta, x, labels, test_x, test_labels)
+
+
+def _kind(model: str, shortcut: str) -> str:
+    return ("none" if model.startswith("plain") else "A") if shortcut == "default" else shortcut
+
+
+def _check(path: Path, dataset: Dataset, shape: tuple[int, ...], classes: int) -> None:
+    own = dataset.train.images.shape[1:]
+    if own != shape or len(dataset.classes) != classes:
+        raise FlowError(
+            f"{path} was trained on images {list(shape)} of {classes} classes and {dataset.name} has {list(own)} of "
+            f"{len(dataset.classes)}; name its own data with --data."
+        )
+
+
+def _arrays(
+    split: Split, count: int, scale: float, mean: NDArray[Any], dtype: str
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    part = split.take(np.arange(min(count, len(split))))
+    return next(Loader(part, mean=mean, scale=scale, batch=len(part), seed=0, dtype=dtype).in_order())
