@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinyres.autograd import listening, run_backward
+from tinyres.autograd import Listener, listening, run_backward
 from tinyres.errors import GradientError
 from tinyres.flow.measures.branches import Block
 from tinyres.flow.measures.trace import Step, Trace
@@ -27,8 +27,10 @@ from tinyres.tensor import Tensor
 Parts = dict[int, Tensor]  # number of branches -> part of the gradient
 
 
-def gradients_of(made: Trace, tensors: list[Tensor]) -> list[Tensor]:
+def gradients_of(made: Trace, tensors: list[Tensor], hear: Listener | None = None) -> list[Tensor]:
     """Ordinary gradients of the target with respect to some tensors of a trace, which can be used again.
+
+    `hear`, if given, is called with every part of a gradient, as `autograd.listening` does.
 
     Raises
     ------
@@ -37,7 +39,9 @@ def gradients_of(made: Trace, tensors: list[Tensor]) -> list[Tensor]:
     """
     broken: list[str] = []
 
-    def look(source: Function, _: Edge, gradient: Tensor) -> None:
+    def look(source: Function, edge: Edge, gradient: Tensor) -> None:
+        if hear is not None:
+            hear(source, edge, gradient)
         if not broken and not bool(np.isfinite(gradient.numpy()).all()):
             step = made.steps.get(source.order)
             where = source.name if step is None else f"{step.name} ({source.name}, depth {step.depth})"
