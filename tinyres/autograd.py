@@ -120,7 +120,8 @@ def run_backward(
         while heap:
             _, owner = heapq.heappop(heap)
             gradients = pending.pop(owner.order)
-            _call_hooks(owner, gradients)
+            if owner.hooks:
+                _call_hooks(owner, gradients)
             if wanted is not None:
                 found |= {
                     (owner.order, i): g for i, g in enumerate(gradients) if g is not None and (owner.order, i) in wanted
@@ -189,7 +190,8 @@ def _step_back(
         if not needed or gradient is None or edge is None:
             continue
         like = node.shapes[position], node.dtypes[position]
-        _check_gradient(gradient, *like, f"{node.name}.backward returned for input {position}")
+        if not _fits(gradient, *like):
+            raise _misfit(gradient, *like, f"{node.name}.backward returned for input {position}")
         sent.append((edge, gradient))
     return sent
 
@@ -206,13 +208,17 @@ def _go_on_to(
     return [(edge, gradient)]
 
 
-def _check_gradient(gradient: Any, shape: tuple[int, ...], dtype: Any, what: str) -> None:
+def _fits(gradient: Any, shape: tuple[int, ...], dtype: Any) -> bool:
+    return isinstance(gradient, Tensor) and gradient.shape == shape and gradient.dtype == dtype
+
+
+def _misfit(gradient: Any, shape: tuple[int, ...], dtype: Any, what: str) -> GradientError | ShapeError | DtypeError:
+    """The error for a gradient that does not fit."""
     if not isinstance(gradient, Tensor):
-        raise GradientError(f"{what} a {type(gradient).__name__}; a Tensor is wanted, made by ops.")
+        return GradientError(f"{what} a {type(gradient).__name__}; a Tensor is wanted, made by ops.")
     if gradient.shape != shape:
-        raise ShapeError(f"{what} a gradient of shape {list(gradient.shape)}; {list(shape)} is wanted.")
-    if gradient.dtype != dtype:
-        raise DtypeError(f"{what} a gradient of {gradient.dtype}; {dtype} is wanted, types are never mixed.")
+        return ShapeError(f"{what} a gradient of shape {list(gradient.shape)}; {list(shape)} is wanted.")
+    return DtypeError(f"{what} a gradient of {gradient.dtype}; {dtype} is wanted, types are never mixed.")
 
 
 def _call_hooks(owner: Function | Tensor, gradients: list[Tensor | None]) -> None:
@@ -221,7 +227,8 @@ def _call_hooks(owner: Function | Tensor, gradients: list[Tensor | None]) -> Non
         for hook in list(listeners):
             gradient = gradients[index]
             if gradient is not None and (replacement := hook(gradient)) is not None:
-                _check_gradient(replacement, gradient.shape, gradient.dtype, "a hook returned")
+                if not _fits(replacement, gradient.shape, gradient.dtype):
+                    raise _misfit(replacement, gradient.shape, gradient.dtype, "a hook returned")
                 gradients[index] = replacement
 
 

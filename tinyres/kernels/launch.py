@@ -4,14 +4,13 @@ results and calls. A kernel may therefore assume contiguous inputs of the right 
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 
 from tinyres.errors import DeviceError, DtypeError, KernelError, ShapeError, nearest
 from tinyres.kernels import memory, registry
-from tinyres.kernels.shapes import RULES, VIEWS
+from tinyres.kernels.shapes import LOOK_AT_VALUES, RULES, VIEWS
 from tinyres.kernels.shapes.rules import Spec
 
 Array = Any  # numpy.ndarray or cupy.ndarray: the type of the array fixes the device
@@ -36,10 +35,10 @@ def array_module(array: Array) -> Any:
     return cupy
 
 
-@functools.cache
-def _name(dtype: Any) -> str:
-    """Its name, which NumPy puts together anew each time."""
-    return str(np.dtype(dtype).name)
+# What the checks of a call said, by the types, shapes and parameters of the call: a net makes the same ones every step.
+Known = tuple[str, Spec, str]  # device, the results, the kernel's dtype
+_known: dict[Any, Known] = {}
+MANY = 4096  # then it begins anew: a parameter may be another one each time, such as a learning rate
 
 
 def launch(op: str, *arrays: Array, out: Array | tuple[Array, ...] | None = None, **params: Any) -> Any:
@@ -66,6 +65,54 @@ def launch(op: str, *arrays: Array, out: Array | tuple[Array, ...] | None = None
     ShapeError, DtypeError, DeviceError, KernelError
         With op, argument and shapes, and the remedy.
     """
+    try:
+        call = (op, *[(type(a), a.shape, a.dtype) for a in arrays], *params.items(), *map(_kind, params.values()))
+        known = _known.get(call)
+    except (AttributeError, TypeError):  # something that is no array, or a parameter that cannot be looked up
+        call, known = None, None
+    if known is None:
+        given = arrays
+        arrays, known = _checked(op, given, params)
+        if call is not None and op not in LOOK_AT_VALUES and arrays is given:
+            if len(_known) >= MANY:
+                _known.clear()
+            _known[call] = known
+    device, specs, dtype = known
+    chosen = registry.resolve(op, dtype, device)
+    xp = np if device == "cpu" else array_module(arrays[0])
+    if not chosen.strided:
+        arrays = tuple([a if a.flags.c_contiguous or not a.ndim else xp.ascontiguousarray(a) for a in arrays])
+    if chosen.writes_out:
+        results = _outputs(op, out, specs, xp)
+        scratch = results
+        if out is not None:
+            scratch = tuple(r if r.flags.c_contiguous else xp.empty(r.shape, r.dtype) for r in results)
+        target = scratch[0] if len(scratch) == 1 else scratch
+        returned = chosen.function(*arrays, out=target, **params)
+        if returned is not None and returned is not target:
+            raise KernelError(
+                f"kernel {chosen.name!r} of {op} takes `out` and returned something else; write to `out`."
+            )
+        if scratch is not results:
+            for result, written in zip(results, scratch, strict=True):
+                if result is not written:
+                    result[...] = written
+    else:
+        returned = chosen.function(*arrays, **params)
+        if op in VIEWS and out is None and (np.shape(returned), getattr(returned, "dtype", None)) == specs[0]:
+            return returned  # as it is, without a copy
+        results = _outputs(op, out, specs, xp)
+        _copy_into(results, returned, chosen)
+    return results[0] if len(results) == 1 else results
+
+
+def _kind(value: Any) -> Any:
+    """What tells 1 from 1.0 and True, which are equal."""
+    return tuple(map(type, value)) if isinstance(value, tuple) else type(value)
+
+
+def _checked(op: str, arrays: tuple[Array, ...], params: dict[str, Any]) -> tuple[tuple[Array, ...], Known]:
+    """The arrays, in this processor's order of bytes, and what there is to know of every call with such arrays."""
     if op not in RULES:
         raise KernelError(f"there is no op {op!r}{nearest(op, RULES)}.")
     device = device_of(arrays[0])
@@ -75,32 +122,10 @@ def launch(op: str, *arrays: Array, out: Array | tuple[Array, ...] | None = None
                 f"{op}: array 0 is on {device} and array {position} on {other}; move one of them, "
                 "nothing is copied silently."
             )
-    if not all(array.dtype.isnative for array in arrays):  # bytes in the order of another kind of processor
+    if not all(array.dtype.isnative for array in arrays):
         arrays = tuple(array.astype(array.dtype.newbyteorder("="), copy=False) for array in arrays)
     specs = RULES[op](*arrays, **params)
-    chosen = registry.resolve(op, _name(specs[0][1]), device)
-    xp = array_module(arrays[0])
-    if not chosen.strided:
-        arrays = tuple(xp.ascontiguousarray(a) if a.ndim else a for a in arrays)
-    if chosen.writes_out:
-        results = _outputs(op, out, specs, xp)
-        scratch = tuple(r if r.flags.c_contiguous else xp.empty(r.shape, r.dtype) for r in results)
-        target = scratch[0] if len(scratch) == 1 else scratch
-        returned = chosen.function(*arrays, out=target, **params)
-        if returned is not None and returned is not target:
-            raise KernelError(
-                f"kernel {chosen.name!r} of {op} takes `out` and returned something else; write to `out`."
-            )
-        for result, written in zip(results, scratch, strict=True):
-            if result is not written:
-                result[...] = written
-    else:
-        returned = chosen.function(*arrays, **params)
-        if op in VIEWS and out is None and (np.shape(returned), getattr(returned, "dtype", None)) == specs[0]:
-            return returned  # as it is, without a copy
-        results = _outputs(op, out, specs, xp)
-        _copy_into(results, returned, chosen)
-    return results[0] if len(results) == 1 else results
+    return arrays, (device, specs, str(np.dtype(specs[0][1]).name))
 
 
 def _outputs(op: str, out: Array | tuple[Array, ...] | None, specs: Spec, xp: Any) -> tuple[Array, ...]:

@@ -19,7 +19,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -209,14 +209,19 @@ def use(**kernel_by_op: str) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def restored(choices: Choices) -> Iterator[None]:
-    """Put a remembered choice (`in_force()`) back in force."""
-    token = _chosen.set(choices)
-    try:
-        yield
-    finally:
-        _chosen.reset(token)
+class restored:
+    """Put a remembered choice (`in_force()`) back in force, inside a `with` block."""
+
+    __slots__ = ("choices", "token")
+
+    def __init__(self, choices: Choices) -> None:
+        self.choices = choices
+
+    def __enter__(self) -> None:
+        self.token: Token[Choices] = _chosen.set(self.choices)
+
+    def __exit__(self, *_: object) -> None:
+        _chosen.reset(self.token)
 
 
 def resolve(op: str, dtype: str, device: str) -> Kernel:

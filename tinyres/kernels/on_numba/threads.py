@@ -23,12 +23,12 @@ from tinyres.errors import KernelError
 from tinyres.machine import cores
 
 # Below this many operations, about as many nanoseconds, the second thread costs more to wake than it saves.
-WORTH_SHARING = 600_000
+WORTH_SHARING = 400_000
 # Each thread takes the next part of the range when it is free, first large parts, then smaller ones (guided scheduling,
 # Polychronopoulos and Kuck 1987): a thread that wakes late or whose core is busy holds up the others by little. To take
 # a part costs some ten microseconds of Python.
 LEAST_PART = 12  # the smallest part is a twelfth of a thread's share
-LEAST_WORK = 3  # and at least a third of what is worth sharing
+LEAST_WORK = 2  # and at least half of what is worth sharing
 
 
 Outcomes = SimpleQueue[BaseException | None]
@@ -42,12 +42,16 @@ class _Window:
         self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
 
 
-def _writeable(argument: Any) -> Any:
-    if isinstance(argument, np.ndarray):
-        return argument if argument.flags.writeable else np.asarray(_Window(argument))
-    if isinstance(argument, tuple) and argument and isinstance(argument[0], np.ndarray):
-        return tuple(map(_writeable, argument))
-    return argument
+def _writeable(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same, with windows on arrays that are read-only, also in tuples that begin with an array."""
+    changed = list(arguments)
+    for n, argument in enumerate(arguments):
+        if type(argument) is np.ndarray:
+            if not argument.flags.writeable:
+                changed[n] = np.asarray(_Window(argument))
+        elif type(argument) is tuple and argument and type(argument[0]) is np.ndarray:
+            changed[n] = _writeable(argument)
+    return tuple(changed)
 
 
 # What threads watch (`spin.py`): how many calls have been shared, and how many tasks each worker has done. A number has
@@ -143,7 +147,7 @@ def share(function: Callable[..., Any], items: int, operations: int, *arguments:
     """
     if items == 0:
         return
-    arguments = tuple(map(_writeable, arguments))
+    arguments = _writeable(arguments)
     threads = min(thread_count(), items) if operations >= WORTH_SHARING else 1
     if threads <= 1 or not _busy.acquire(blocking=False):  # two callers at once: the second works alone
         function(0, items, *arguments)

@@ -8,6 +8,6 @@ with the op, the argument, both shapes and the remedy. Shape letters, here and e
 """
 
 from tinyres.kernels.shapes import basic, layers  # noqa: F401 - they enter their rules
-from tinyres.kernels.shapes.rules import RULES, VIEWS, axes_of, out_size
+from tinyres.kernels.shapes.rules import LOOK_AT_VALUES, RULES, VIEWS, axes_of, out_size
 
-__all__ = ["RULES", "VIEWS", "axes_of", "out_size"]
+__all__ = ["LOOK_AT_VALUES", "RULES", "VIEWS", "axes_of", "out_size"]

@@ -14,6 +14,8 @@ Spec = list[tuple[tuple[int, ...], np.dtype[Any]]]
 Padding = tuple[int, int, int, int]
 
 RULES: dict[str, Callable[..., Spec]] = {}
+# whose rules look at more than shapes and types: labels out of range, indices
+LOOK_AT_VALUES = ("softmax_cross_entropy", "softmax_cross_entropy_gradient", "getitem", "getitem_gradient")
 VIEWS = ("reshape", "transpose", "getitem")  # no arithmetic: their kernels may return a view of the input
 
 
