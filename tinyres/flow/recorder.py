@@ -201,6 +201,11 @@ class Recorder:
                 self._rows.append({name: earlier.columns[name][index].tolist() for name in AXES if name not in NAMED})
 
     @property
+    def recorded(self) -> int:
+        """How many steps have been recorded so far."""
+        return len(self._rows)
+
+    @property
     def record(self) -> Record:
         """What has been recorded so far.
 

@@ -22,7 +22,7 @@ from tinyres.data import Dataset
 from tinyres.errors import CheckpointError, ConfigError
 from tinyres.train.figures import compare_curves, save
 from tinyres.train.folder import new_folder, reason, stamped, write_atomically
-from tinyres.train.loop import Result, fit
+from tinyres.train.loop import Follow, Result, fit
 from tinyres.train.recipe import Config
 from tinyres.train.start import versions
 
@@ -64,7 +64,9 @@ class Comparison:
         return "\n".join(rows)
 
 
-def compare(config: Config, dataset: Dataset | None = None, tell: Callable[[str], None] = print) -> Comparison:
+def compare(
+    config: Config, dataset: Dataset | None = None, tell: Callable[[str], None] = print, follow: Follow | None = None
+) -> Comparison:
     """Train `config.compare` with `config.seeds`, or continue the comparison whose folder `config.resume` names.
 
     Parameters
@@ -75,6 +77,8 @@ def compare(config: Config, dataset: Dataset | None = None, tell: Callable[[str]
         Data of one's own.
     tell : callable
         Is given a line of text after each run.
+    follow : callable, optional
+        As of `fit`.
 
     Returns
     -------
@@ -98,7 +102,7 @@ def compare(config: Config, dataset: Dataset | None = None, tell: Callable[[str]
     _record(folder, config, Comparison(folder, results, False))
     for seed in seeds:
         for name in config.compare:
-            result = fit(_one(config, folder, name, seed), dataset)
+            result = fit(_one(config, folder, name, seed), dataset, follow)
             if result.interrupted:
                 return Comparison(folder, results, True)
             results[name].append(result)

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +77,20 @@ class Result:
         return self.history[-1] if self.history else {}
 
 
-def fit(config: Config | None = None, dataset: Dataset | None = None) -> Result:
+class Follower(Protocol):
+    """Somebody who follows a run without changing it, such as the recorder of gradient flow."""
+
+    def step(self, loss: float) -> None:
+        """The weights have been updated; the gradients are still there, and `run.step` counts the steps before."""
+
+    def save(self) -> None:
+        """A checkpoint is about to be written."""
+
+
+Follow = Callable[[Run], AbstractContextManager[Follower]]
+
+
+def fit(config: Config | None = None, dataset: Dataset | None = None, follow: Follow | None = None) -> Result:
     """Train a network as the settings say, in a new run folder, or continue the run that `config.resume` names.
 
     Parameters
@@ -84,6 +99,8 @@ def fit(config: Config | None = None, dataset: Dataset | None = None) -> Result:
         The settings; by default ResNet-20 on digits. Those that are None follow the recipe of the data.
     dataset : Dataset, optional
         Data of one's own, in place of the data set that the settings name.
+    follow : callable, optional
+        Gives the follower of a run whose settings say `flow`; `tinyres.flow.fit` is this function with its own.
 
     Returns
     -------
@@ -108,10 +125,16 @@ def fit(config: Config | None = None, dataset: Dataset | None = None) -> Result:
     config = Config() if config is None else config
     if config.compare:
         raise ConfigError("fit trains one network; tinyres.train.compare trains several and compares them.")
+    unrecorded = ConfigError("the settings say flow, and train.fit alone records nothing; call tinyres.flow.fit.")
+    if config.flow and follow is None:
+        raise unrecorded
     with registry.use(**registry.parse(config.kernels)):
         run = begin(config, dataset)
-    with registry.use(**registry.parse(run.config.kernels)):  # a resumed run has its own
-        return Training(run).complete()
+    if run.config.flow and follow is None:  # a run that is resumed has settings of its own
+        raise unrecorded
+    with registry.use(**registry.parse(run.config.kernels)), ExitStack() as stack:  # a resumed run has its own
+        follower = stack.enter_context(follow(run)) if run.config.flow and follow is not None else None
+        return Training(run, follower).complete()
 
 
 class Training:
@@ -123,8 +146,8 @@ class Training:
         Its parts and its state.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run, follower: Follower | None = None) -> None:
+        self.run, self.follower = run, follower
         self.clock = time.perf_counter()
         self.compiled = compiling.compiled.seconds
 
@@ -183,6 +206,8 @@ class Training:
             loss.backward()
             run.optimizer.lr = run.schedule.lr(run.step)
             run.optimizer.step()
+            if self.follower:
+                self.follower.step(value)
         wrong = int((logits.numpy().argmax(axis=-1) != labels).sum())
         run.schedule.after_step(run.step, wrong / len(labels))
         run.step += 1
@@ -219,6 +244,8 @@ class Training:
         for name, array in run.model.state_dict().items():
             if not np.isfinite(array).all():
                 raise self._lost(f"{name} is not finite after step {run.step}", next(run.train.in_order())[0])
+        if self.follower:  # first: a record that is ahead of its checkpoint can be cut
+            self.follower.save()
         run.save()
 
     def _lost(self, what: str, x: NDArray[Any]) -> TrainingError:

@@ -98,6 +98,10 @@ class Config:
     """With --compare: train each network with each of these seeds, and draw median and band."""
     tensorboard: bool = False
     """Also write TensorBoard events into the run folder."""
+    flow: bool = False
+    """Record the gradient flow of every layer into flow.npz; training goes on to the last bit as without."""
+    flow_every: int = 10
+    """Steps from one recorded step to the next."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -168,6 +172,7 @@ def _check_values(config: Config) -> None:
         "seed": (0 <= config.seed < 2**63, "at least 0 and below 2**63"),
         "evaluate_every": (config.evaluate_every is None or config.evaluate_every >= 1, "at least 1"),
         "checkpoint_every": (config.checkpoint_every is None or config.checkpoint_every >= 1, "at least 1"),
+        "flow_every": (config.flow_every >= 1, "at least 1"),
         "seeds": (all(0 <= seed < 2**63 for seed in config.seeds), "at least 0 and below 2**63"),
         "name": (config.name is None or _is_folder_name(config.name), "a single folder name, without a slash"),
     }

@@ -26,7 +26,7 @@ from tinyres.train.recipe import Config, filled, milestone_steps, resolve, sched
 
 PADDING = 4  # zeros around an image before a random crop: He et al. 2015, section 4.2
 # Settings that change neither the numbers of a run nor its lines; a resumed run may have others.
-FREE = ("resume", "runs", "name", "root", "tensorboard", "checkpoint_every", "recompute")
+FREE = ("resume", "runs", "name", "root", "tensorboard", "checkpoint_every", "recompute", "flow")
 
 
 @dataclass
@@ -142,6 +142,11 @@ def restored_model(saved: Checkpoint) -> Module:
     return model
 
 
+def train_loader(config: Config, dataset: Dataset | None = None) -> Loader:
+    """The training batches of a run with these settings, from its data set or from data of one's own."""
+    return _Stage(config, dataset).train
+
+
 def versions() -> dict[str, str]:
     """What wrote a file."""
     own = importlib.import_module("tinyres").__version__
@@ -220,6 +225,7 @@ def _continue(given: Config, path: Path, dataset: Dataset | None) -> Run:
         tensorboard=given.tensorboard or config.tensorboard,
         checkpoint_every=given.checkpoint_every or config.checkpoint_every,
         recompute=given.recompute or config.recompute,
+        flow=given.flow or config.flow,
     )
     stage = _Stage(config, dataset)
     run = stage.run(folder, build(stage.config, len(stage.dataset.classes), stage.train.split.images.shape[-1]))

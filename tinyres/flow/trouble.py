@@ -1,0 +1,62 @@
+"""Where a recorded run first left the finite numbers: which step, which layer, on the way forward or back.
+
+Activations spoil what comes after them, gradients what comes before: so the layer to look at is the first in the order
+of the forward pass whose output is not finite, or else the last whose gradient is not.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinyres.flow.record import Record
+
+
+def first_trouble(record: Record) -> str | None:
+    """Name the first recorded step and the first layer there with a value that is infinite or NaN.
+
+    Returns
+    -------
+    str or None
+        One sentence; None for a record of finite values. The loss alone can be it, or a parameter.
+
+    Examples
+    --------
+    >>> columns = {"step": [0, 9], "layer": ["a", "b"], "loss": [1, 2], "activation_max": [[1, 1], [1, 1]]}
+    >>> print(first_trouble(Record({}, columns | {"gradient_nonfinite": [[0, 0], [5, 0]]})))
+    step 9: the gradient of a is not finite (5 values), that of b, nearer to the loss, still is.
+    """
+    for row, step in enumerate(record.step):
+        said = _forward(record, row) or _backward(record, row) or _parameter(record, row)
+        if said is None and not math.isfinite(record.loss[row]) and not np.isnan(record.loss).all():
+            said = f"the loss is {record.loss[row]:g}, with outputs of all layers finite"
+        if said is not None:
+            return f"step {step}: {said}."
+    return None
+
+
+def _forward(record: Record, row: int) -> str | None:
+    measured = ~np.isnan(record.activation_max).all(axis=0)
+    broken = np.flatnonzero(measured & ~np.isfinite(record.activation_max[row]))
+    return f"the output of {record.layer[broken[0]]} is the first that is not finite" if len(broken) else None
+
+
+def _backward(record: Record, row: int) -> str | None:
+    broken = np.flatnonzero(record.gradient_nonfinite[row] > 0)
+    if not len(broken):
+        return None
+    last = int(broken[-1])
+    said = f"the gradient of {record.layer[last]} is not finite ({record.gradient_nonfinite[row, last]:.0f} values)"
+    if last + 1 == len(record.layer):
+        return f"{said}, and it is the layer next to the loss"
+    return f"{said}, that of {record.layer[last + 1]}, nearer to the loss, still is"
+
+
+def _parameter(record: Record, row: int) -> str | None:
+    for what, values in (("value", record.weight_max), ("gradient", record.weight_gradient_max)):
+        measured = ~np.isnan(values).all(axis=0)
+        broken = np.flatnonzero(measured & ~np.isfinite(values[row]))
+        if len(broken):
+            return f"the {what} of parameter {record.parameter[broken[0]]} is not finite"
+    return None
