@@ -8,7 +8,11 @@ the other is added to the log, and nets that are in it already are not trained a
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tinyres import models
 from tinyres.errors import DataError

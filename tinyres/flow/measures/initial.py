@@ -174,8 +174,8 @@ def initial_gradients(
             without_batch_norm(model)
         scale_weights(model, scale)
         runs.append(gradient_by_depth(model, x, labels))
-    scale, norms, residuals, numbers = (tuple(column) for column in zip(*settings, strict=True))
-    return InitialGradients(scale, norms, residuals, numbers, tuple(runs))
+    factors, norms, residuals, numbers = (tuple(column) for column in zip(*settings, strict=True))
+    return InitialGradients(factors, norms, residuals, numbers, tuple(runs))
 
 
 class NoNorm(Module):
