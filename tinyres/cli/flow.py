@@ -15,15 +15,20 @@ Command = (
     | Annotated[records.Heatmap, subcommand("heatmap")]
     | Annotated[records.Updates, subcommand("updates")]
     | Annotated[records.Zeros, subcommand("zeros")]
-    | Annotated[records.Responses, subcommand("responses")]
+    | Annotated[records.Branches, subcommand("branches")]
     | Annotated[records.Split, subcommand("split")]
     | Annotated[records.Report, subcommand("report")]
+    | Annotated[measures.Signal, subcommand("signal")]
+    | Annotated[measures.Responses, subcommand("responses")]
+    | Annotated[measures.Coactivation, subcommand("coactivation")]
+    | Annotated[measures.Shattered, subcommand("shattered")]
     | Annotated[measures.Paths, subcommand("paths")]
     | Annotated[measures.Lesion, subcommand("lesion")]
     | Annotated[measures.Truncate, subcommand("truncate")]
     | Annotated[measures.Shuffle, subcommand("shuffle")]
     | Annotated[measures.Jacobian, subcommand("jacobian")]
     | Annotated[measures.Hessian, subcommand("hessian")]
+    | Annotated[measures.Landscape, subcommand("landscape")]
 )
 
 
@@ -32,7 +37,7 @@ class Arguments:
     """Draw what happens to gradients in a net, with the numbers beside each figure as CSV.
 
     From records (a run of `tinyres train --flow`, or an .npz in the schema of tinyres.flow.Record): norms, heatmap,
-    updates, zeros, responses, split, report. On the nets themselves (a run folder, a checkpoint, or the name of a model
+    updates, zeros, branches, split, report. On the nets themselves (a run folder, a checkpoint, or the name of a model
     for one that is not trained): the others. Several targets are drawn on common axes.
     """
 

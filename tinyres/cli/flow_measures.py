@@ -61,6 +61,77 @@ class Nets(Options):
 
 
 @dataclass(frozen=True)
+class Signal(Nets):
+    """How large activations are along the stream, block by block: mean and variance of the channels."""
+
+    def run(self) -> int:
+        """Measure, draw, write and tell."""
+        from tinyres.flow.figures.signals import propagation
+        from tinyres.flow.measures.signal import signal_propagation
+
+        found = self.measure(self.nets(), lambda net: signal_propagation(net.model, net.x))
+        return self.finish({self.name: propagation(found, style=self.drawn_in(), bands=self.bands)})
+
+
+@dataclass(frozen=True)
+class Responses(Nets):
+    """Fig. 7 of He et al. 2015: how strong each layer's response is, by depth and sorted, plain nets too."""
+
+    after: Literal["norm", "weights"] = "norm"
+    """Taken after the batch norm that follows a layer, or right after its weights."""
+
+    def run(self) -> int:
+        """Measure, draw, write and tell."""
+        from tinyres.flow.figures.signals import strength
+        from tinyres.flow.measures.response import responses
+
+        found = self.measure(
+            self.nets(), lambda net: responses(net.model, net.x, after=self.after, statistics="training")
+        )
+        return self.finish({self.name: strength(found, style=self.drawn_in(), bands=self.bands)})
+
+
+@dataclass(frozen=True)
+class Coactivation(Nets):
+    """Which ReLUs are on, for which pairs of images together, and which are constant or dead."""
+
+    def run(self) -> int:
+        """Measure, draw, write and tell."""
+        from tinyres.flow.figures.signals import together
+        from tinyres.flow.measures.coactivation import coactivation
+
+        found = self.measure(self.nets(), lambda net: coactivation(net.model, net.x))
+        return self.finish({self.name: together(found, style=self.drawn_in(), bands=self.bands)})
+
+
+@dataclass(frozen=True)
+class Shattered(Nets):
+    """How alike gradients are at inputs that are near each other: traces, autocorrelation, cosines."""
+
+    points: int = 256
+    """Inputs on a line from the first training image to the second."""
+
+    def run(self) -> int:
+        """Measure, draw, write and tell."""
+        import numpy as np
+
+        from tinyres.flow.figures.shattered import shattered
+        from tinyres.flow.measures.shattered import neighbours, shattering
+
+        nets = self.nets()
+        share = np.linspace(0, 1, self.points).reshape(-1, 1, 1, 1)
+
+        def along(net: Net) -> Any:
+            direction = net.x[1] - net.x[0]
+            line = (net.x[0] + share * direction).astype(net.x.dtype)
+            return shattering(net.model, line, along=direction, outputs=int(net.labels[0]))
+
+        found = self.measure(nets, along)
+        near = self.measure(nets, lambda net: neighbours(net.model, net.x, net.labels))
+        return self.finish({self.name: shattered(found, near, style=self.drawn_in(), bands=self.bands)})
+
+
+@dataclass(frozen=True)
 class Paths(Nets):
     """The gradient by the length of its paths, exactly: how many paths, the norm of one, all of one length."""
 
@@ -177,3 +248,31 @@ class Hessian(Nets):
             lambda net: curvature(net.model, net.x, net.labels, iterations=self.iterations, tolerance=self.tolerance),
         )
         return self.finish({self.name: draw(found, style=self.drawn_in(), bands=self.bands)})
+
+
+@dataclass(frozen=True)
+class Landscape(Nets):
+    """The loss along one or two random directions in which every filter counts by its own length."""
+
+    dimensions: Literal[1, 2] = 1
+    """A line, or a plane."""
+    reach: float = 1.0
+    """How far: at 1 every filter has moved by its own length."""
+    points: int = 21
+    """On each axis."""
+    direction: int = 0
+    """Seed of the directions."""
+
+    def run(self) -> int:
+        """Measure, draw, write and tell."""
+        from tinyres.flow.figures.landscapes import landscapes
+        from tinyres.flow.measures.landscape import landscape
+
+        found = self.measure(
+            self.nets(),
+            lambda net: landscape(
+                net.model, net.x, net.labels, dimensions=self.dimensions, reach=self.reach, points=self.points,
+                seed=self.direction,
+            ),
+        )  # fmt: skip
+        return self.finish({self.name: landscapes(found, style=self.drawn_in(), bands=self.bands)})

@@ -90,7 +90,7 @@ class Heatmap(Options):
 
 
 @dataclass(frozen=True)
-class Responses(Options):
+class Branches(Options):
     """How strong the branches of residual blocks are beside their streams: by depth, sorted, and their ratio."""
 
     step: int = -1
@@ -98,10 +98,10 @@ class Responses(Options):
 
     def run(self) -> int:
         """Draw, write and tell."""
-        from tinyres.flow.figures.blocks import responses
+        from tinyres.flow.figures.blocks import branches
 
         found = records_of(self.wanted(RUNS))
-        return self.finish({self.name: responses(found, style=self.drawn_in(), step=self.step, bands=self.bands)})
+        return self.finish({self.name: branches(found, style=self.drawn_in(), step=self.step, bands=self.bands)})
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
     y = shortcut(x) + branch(x)                        forward: the spread of both summands and of the sum
     d loss / d x = part through the shortcut + part through the branch        backward: their norms and their cosine
 
-Response strength is after Fig. 7 of He et al. 2015, which draws the spread of each layer's response, by depth and
-sorted by size; that a branch gets 1/sqrt(L) of its stream at depth L is De and Smith 2020, section 2.
+By depth and sorted by size as in Fig. 7 of He et al. 2015 (whose own curves, of single layers and plain nets too, are
+in `signals`); that with batch norm a branch is 1/sqrt(l) of its stream at block l is De and Smith 2020, section 2.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PARTS = (
 )
 
 
-def responses(records: Sequence[Record], *, style: Style = SCREEN, step: int = -1, bands: bool = False) -> Drawing:
+def branches(records: Sequence[Record], *, style: Style = SCREEN, step: int = -1, bands: bool = False) -> Drawing:
     """Draw the spread of branches and streams at one step: by depth, sorted, and their ratio.
 
     Parameters
@@ -63,7 +63,7 @@ def responses(records: Sequence[Record], *, style: Style = SCREEN, step: int = -
     table: dict[str, list[Any]] = {name: [] for name in columns}
     said = []
     with Sheet(
-        style, 3, title=_at("Response strength", runs, step), note=[RESPONSES, note(runs)], sharex=False
+        style, 3, title=_at("Strength of the branches", runs, step), note=[RESPONSES, note(runs)], sharex=False
     ) as sheet:
         for axes, text in zip(sheet.panels, ("by depth", "sorted by size", "branch / stream, by depth"), strict=True):
             axes.set_title(text)

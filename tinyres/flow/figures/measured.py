@@ -19,7 +19,14 @@ Pick = Callable[[Any], tuple[ArrayLike, ArrayLike]]
 
 
 def curves(
-    sheet: Sheet, axes: Axes, runs: Sequence[Run[Measured]], pick: Pick, *, log: bool = True, **style: Any
+    sheet: Sheet,
+    axes: Axes,
+    runs: Sequence[Run[Measured]],
+    pick: Pick,
+    *,
+    log: bool = True,
+    numbers: Sequence[int] | None = None,
+    **style: Any,
 ) -> None:
     """Draw a line for each run; of several seeds the median, with their range as a band.
 
@@ -32,10 +39,12 @@ def curves(
         Takes a result and gives x [K] and y [K]. Seeds whose x differ are drawn one by one.
     log : bool
         Whether the y axis is logarithmic.
+    numbers : sequence of int, optional
+        Of the runs' colours, where not all runs of the figure are drawn.
     **style
         Of the lines, beside their colour and dashes.
     """
-    for number, run in enumerate(runs):
+    for number, run in zip(numbers or range(len(runs)), runs, strict=True):
         drawn: dict[str, Any] = {"color": colour_of(number), "ls": DASHES[run.family], "log": log, **style}
         found = [tuple(np.asarray(each, float) for each in pick(item.result)) for item in run.records]
         x = found[0][0]
