@@ -54,13 +54,13 @@ class Block:
 
 
 def find_blocks(made: Trace) -> list[Block]:
-    """All residual blocks of a net, in the order in which their sums were made; none in a plain net."""
+    """All residual blocks of a net, in the order in which they begin; none in a plain net."""
     names = {id(parameter): name for name, parameter in made.model.named_parameters()}
     found = []
     for order, step in made.steps.items():
         if step.node.name in MERGES and len(step.sources) == 2 and (block := _block(made, order, step, names)):
             found.append(block)
-    return found
+    return sorted(found, key=lambda block: (block.start, block.merge))
 
 
 def some_blocks(made: Trace, what: str) -> list[Block]:
