@@ -107,8 +107,14 @@ def test_the_filters_are_polynomials_at_the_six_points():
     points = [0, tiles.a, -tiles.a, tiles.b, -tiles.b]
     distances = [np.prod([p - q for q in points if q != p]) for p in points]
     at_points = np.array([[p**k / d for k in range(3)] for p, d in zip(points, distances, strict=True)] + [[0, 0, 1]])
-    w = np.random.default_rng(3).standard_normal((9, 16))
-    u = np.empty((36, 16))
-    winograd._transform_filters(w, u, VECTOR_BYTES // 8)
-    expected = np.einsum("ir,rsk,js->ijk", at_points, w.reshape(3, 3, 16), at_points)
-    np.testing.assert_allclose(u.reshape(6, 6, 16), expected, atol=1e-13)
+    lanes = VECTOR_BYTES // 8
+    for turned in (False, True):
+        w = np.random.default_rng(3).standard_normal((3, 3, 3, 2 * lanes))
+        u = np.empty((36, w.size // 9))
+        wanted = w
+        if turned:  # the same filters, as the forward pass would have stored them
+            w = np.ascontiguousarray(wanted[::-1, ::-1].swapaxes(2, 3))
+        winograd._transform_filters(w.reshape(-1), turned, 3, 2 * lanes, lanes, u, lanes)
+        blocks = wanted.reshape(3, 3, 3, 2, lanes).swapaxes(2, 3)
+        expected = np.einsum("ir,rsbck,js->ijbck", at_points, blocks, at_points)
+        np.testing.assert_allclose(u.reshape(6, 6, 2, 3, lanes), expected, atol=1e-13)

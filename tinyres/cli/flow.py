@@ -29,6 +29,7 @@ Command = (
     | Annotated[measures.Jacobian, subcommand("jacobian")]
     | Annotated[measures.Hessian, subcommand("hessian")]
     | Annotated[measures.Landscape, subcommand("landscape")]
+    | Annotated[measures.Init, subcommand("init")]
 )
 
 

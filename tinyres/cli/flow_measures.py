@@ -119,10 +119,10 @@ class Shattered(Nets):
         from tinyres.flow.measures.shattered import neighbours, shattering
 
         nets = self.nets()
-        share = np.linspace(0, 1, self.points).reshape(-1, 1, 1, 1)
 
         def along(net: Net) -> Any:
             direction = net.x[1] - net.x[0]
+            share = np.linspace(0, 1, self.points).reshape(-1, *(1,) * direction.ndim)
             line = (net.x[0] + share * direction).astype(net.x.dtype)
             return shattering(net.model, line, along=direction, outputs=int(net.labels[0]))
 
@@ -213,7 +213,7 @@ class Jacobian(Nets):
     start: str | None = None
     """From the output of this module, such as layer1; default the input."""
     end: str | None = None
-    """To the output of this one; default the output of the last stage, or of the net where there is none."""
+    """To the output of this one; default the output of the net."""
     largest: int | None = None
     """Only so many values, by a randomised method; default all."""
 
@@ -276,3 +276,37 @@ class Landscape(Nets):
             ),
         )  # fmt: skip
         return self.finish({self.name: landscapes(found, style=self.drawn_in(), bands=self.bands)})
+
+
+@dataclass(frozen=True)
+class Init(Nets):
+    """Gradients before training over initial scale, with and without batch norm and shortcuts: do they vanish?"""
+
+    scales: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5)
+    """What He's weights are multiplied with."""
+
+    def run(self) -> int:
+        """Measure, draw, write and tell."""
+        import dataclasses
+
+        from tinyres.data import load
+        from tinyres.errors import ConfigError
+        from tinyres.flow.figures.initial import sweep
+        from tinyres.flow.measures.initial import initial_gradients
+        from tinyres.flow.nets import fresh
+
+        targets = self.wanted("a model such as resnet20 or dense54")
+        if len(targets) > 1 or targets[0].startswith("plain") or targets[0].startswith("dense-plain"):
+            raise ConfigError("init takes one residual model, such as resnet20, and its plain counterpart by itself.")
+        (net,) = dataclasses.replace(self, seeds=self.seeds[:1]).nets()
+        name, dataset = str(net.meta["model"]), load(self.data or "digits", self.root)
+        plain = name.replace("resnet", "plain").replace("dense", "dense-plain")
+
+        def build(shortcut: bool, seed: int) -> Any:
+            kind = self.shortcut if shortcut else "default"
+            return fresh(name if shortcut else plain, dataset, seed=seed, shortcut=kind)
+
+        found = initial_gradients(build, net.x, net.labels, scales=self.scales, seeds=self.seeds)
+        meta = {**net.meta, "images": len(net.x), "seed": ", ".join(map(str, self.seeds))}
+        norms, growth = sweep(self.measure([net], lambda _: found, **meta)[0], style=self.drawn_in())
+        return self.finish({f"{self.name}-norms": norms, f"{self.name}-growth": growth})

@@ -5,6 +5,8 @@ Each comes with images as it sees them in training, without augmentation, and wi
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from tinyres.data import Dataset, Loader, Split, load, pixel_mean
 from tinyres.errors import ConfigError, FlowError
 from tinyres.models import create
+from tinyres.models.dense import DenseNet
 from tinyres.nn.module import Module
 from tinyres.train import checkpoint
 from tinyres.train.start import restored_model, versions
@@ -29,7 +32,7 @@ class Net:
     model : Module
     meta : dict
         As of a record: model, shortcut, data, seed, weights, dtype, versions.
-    x, labels : ndarray, shapes [N, H, W, C] and [N]
+    x, labels : ndarray, shapes [N, H, W, C] (a dense net: [N, C]) and [N]
         The first training images.
     test_x, test_labels : ndarray
         All test images, or the first of them.
@@ -59,7 +62,8 @@ def net_of(
     Parameters
     ----------
     target : str
-        A path to a run folder (its selected checkpoint) or to a checkpoint; or the name of a model.
+        A path to a run folder (its selected checkpoint) or to a checkpoint; or the name of a model: resnet20, plain20
+        ..., or dense54 and dense-plain54, the dense nets of 54 units of the lessons.
     images, tested : int
         Training and test images that come with it, at most.
     data, root : str, optional
@@ -93,9 +97,7 @@ def net_of(
         said |= {"weights": f"after step {saved.meta.step}", "dtype": config.dtype}
     else:
         dataset = load(data or "digits", root)
-        channels, classes = dataset.train.images.shape[-1], len(dataset.classes)
-        model = create(target, shortcut=shortcut, num_classes=classes, in_channels=channels, seed=seed)
-        model.astype(dtype)
+        model = fresh(target, dataset, seed=seed, shortcut=shortcut).astype(dtype)
         mean = pixel_mean(dataset.train, dataset.scale, dtype)
         said = {
             "model": target,
@@ -107,11 +109,23 @@ def net_of(
     meta = {**said, "data": dataset.name, "source": "tinyres", "versions": versions()}
     x, labels = _arrays(dataset.train, images, dataset.scale, mean, str(said["dtype"]))
     test_x, test_labels = _arrays(dataset.test, tested, dataset.scale, mean, str(said["dtype"]))
+    if isinstance(model, DenseNet):
+        x, test_x = x.reshape(len(x), -1), test_x.reshape(len(test_x), -1)
+        meta["shortcut"] = "1" if meta["shortcut"] == "A" else meta["shortcut"]
     return Net(model, meta, x, labels, test_x, test_labels)
 
 
+def fresh(name: str, dataset: Dataset, *, seed: int = 0, shortcut: str = "default") -> Module:
+    """A model by its name for some data, with initial weights; ConfigError for an unknown name."""
+    shape, classes = dataset.train.images.shape[1:], len(dataset.classes)
+    if match := re.fullmatch(r"dense(-plain)?(\d+)", name):
+        inputs = math.prod(shape)
+        return DenseNet(int(match[2]), inputs=inputs, num_classes=classes, shortcut=0.0 if match[1] else 1.0, seed=seed)
+    return create(name, shortcut=shortcut, num_classes=classes, in_channels=shape[-1], seed=seed)
+
+
 def _kind(model: str, shortcut: str) -> str:
-    return ("none" if model.startswith("plain") else "A") if shortcut == "default" else shortcut
+    return ("none" if "plain" in model else "A") if shortcut == "default" else shortcut
 
 
 def _check(path: Path, dataset: Dataset, shape: tuple[int, ...], classes: int) -> None:

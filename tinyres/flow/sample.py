@@ -74,6 +74,7 @@ class Sample:
     def __post_init__(self) -> None:
         self.wiring = Wiring(self.model)
         self.parameters = {name: p for name, p in self.model.named_parameters()}
+        self._ours = {id(p) for p in self.parameters.values()}
         self._before: dict[str, Array] = {}
         self._seen: set[tuple[int, int]] = set()
         self._times: Counter[str] = Counter()
@@ -89,7 +90,9 @@ class Sample:
     # ---- forward ---------------------------------------------------------------------------------------------------
     def node(self, node: Function, inputs: tuple[Tensor, ...], results: tuple[Tensor, ...]) -> None:
         """A node was made."""
-        if not self._before:
+        if not self._before:  # other nets may be at work too: this one's pass begins with its first parameter
+            if not any(id(tensor) in self._ours for tensor in inputs):
+                return
             self._before = {name: p.data.copy() for name, p in self.parameters.items()}
         step = self.wiring.node(node, inputs)
         if step is None:

@@ -125,7 +125,7 @@ def _checked(op: str, arrays: tuple[Array, ...], params: dict[str, Any]) -> tupl
     if not all(array.dtype.isnative for array in arrays):
         arrays = tuple(array.astype(array.dtype.newbyteorder("="), copy=False) for array in arrays)
     specs = RULES[op](*arrays, **params)
-    return arrays, (device, specs, str(np.dtype(specs[0][1]).name))
+    return arrays, (device, specs, registry.name_of(np.dtype(specs[0][1])))
 
 
 def _outputs(op: str, out: Array | tuple[Array, ...] | None, specs: Spec, xp: Any) -> tuple[Array, ...]:

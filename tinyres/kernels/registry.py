@@ -224,6 +224,12 @@ class restored:
         _chosen.reset(self.token)
 
 
+@functools.cache
+def name_of(dtype: Any) -> str:
+    """The name of a dtype, which NumPy puts together anew each time."""
+    return str(dtype.name)
+
+
 def resolve(op: str, dtype: str, device: str) -> Kernel:
     """The kernel that runs `op` now on arrays of this type and device."""
     key = (op, in_force().get(op), dtype, device)

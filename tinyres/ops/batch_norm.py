@@ -25,7 +25,7 @@ from typing import Any
 from tinyres.errors import GradientError
 from tinyres.function import Function, apply, apply_all
 from tinyres.kernels.launch import Array, launch
-from tinyres.kernels.registry import fuses
+from tinyres.kernels.registry import fuses, name_of
 from tinyres.ops.activation import add_relu, relu
 from tinyres.ops.elementwise import add, mul, power, sub
 from tinyres.ops.reduce import mean, sum
@@ -198,7 +198,7 @@ def bn_relu(
 ) -> Tensor:
     """relu(batch_norm(...)), in one kernel where one is chosen; arguments as of `batch_norm`."""
     x = as_tensor(x)
-    if not (training and fuses("bn_relu", x.dtype.name, x.device)):
+    if not (training and fuses("bn_relu", name_of(x.dtype), x.device)):
         return relu(batch_norm(x, gamma, beta, running_mean, running_var, training=training, **settings))
     return _fused(BnRelu, (x, gamma, beta), running_mean, running_var, **settings)
 
@@ -223,7 +223,7 @@ def bn_add_relu(
         As of `batch_norm`.
     """
     x = as_tensor(x)
-    if not (training and fuses("bn_add_relu", x.dtype.name, x.device)):
+    if not (training and fuses("bn_add_relu", name_of(x.dtype), x.device)):
         y = batch_norm(x, gamma, beta, running_mean, running_var, training=training, **settings)
         return add_relu(y, shortcut)
     return _fused(BnAddRelu, (x, gamma, beta, shortcut), running_mean, running_var, **settings)

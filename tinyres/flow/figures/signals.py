@@ -68,7 +68,7 @@ def strength(measured: Sequence[Measured], *, style: Style = SCREEN, bands: bool
         by_size.set_xlabel("rank")
         for axes in sheet.left:
             axes.set_ylabel("standard deviation")
-        by_depth.set_ylim(bottom=0)
+        by_depth.set_ylim(0, 1.08 * by_depth.dataLim.y1)
     said = [
         f"{run.label}: mean response {median(run, lambda r: float(r.std.mean())):.3f} over "
         f"{len(run.first.result.std)} layers"

@@ -175,13 +175,15 @@ class Sheet:
         for axes in self.panels:
             if self.whole and axes.get_xscale() == "linear":
                 axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+            if axes.get_yscale() == "log":
+                _plain_numbers(axes)
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
                 self.handles.setdefault(label, handle)
         figure, font = self.figure, self.style.font
         renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
         width, height = figure.get_size_inches()
         margin = 0.06
-        room = (width - 2 * margin) * figure.dpi
+        room = 0.95 * (width - 2 * margin) * figure.dpi  # letters of other formats are a little wider
         title = "\n".join(_wrapped(self.title, font * 1.2, room, renderer))
         note = "\n".join(line for text in self.note for line in _wrapped(text, font * 0.78, room, renderer))
         head = figure.text(margin / width, 1, title, va="top", fontsize=font * 1.2, color=INK)
@@ -208,6 +210,18 @@ class Sheet:
             legend.set_bbox_to_anchor((margin / width, 1 - (above + 0.02) / total), figure.transFigure)
         engine: Any = figure.get_layout_engine()
         engine.set(rect=(0, below / total, 1, 1 - (above + between + below) / total), w_pad=0.05, h_pad=0.05)
+
+
+def _plain_numbers(axes: Axes) -> None:
+    """On a logarithmic axis of less than two decades write 0.2 and 0.5 instead of powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    low, high = axes.get_ylim()
+    if 0 < low < high < 100 * low:
+        wide = high > 6 * low
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20) if wide else MaxNLocator(5))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _wrapped(text: str, size: float, room: float, renderer: Any) -> list[str]:

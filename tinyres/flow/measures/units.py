@@ -128,7 +128,7 @@ def _residual(made: Trace, block: Block) -> Unit:
     return Unit(block.name, block.depth, end.shape != start.shape, arrays, silenced, None, end.shape)
 
 
-def _silence(made: Trace, block: Block, order: int) -> Iterator[Parameter]:
+def _silence(made: Trace, block: Block, order: int) -> list[Parameter]:
     """Parameters that, set to 0, make the result of this node of a branch 0."""
     if order not in block.inside:
         raise ConfigError(f"block {block.name} cannot be silenced: its branch holds the shortcut's own values.")
@@ -136,15 +136,16 @@ def _silence(made: Trace, block: Block, order: int) -> Iterator[Parameter]:
     own = [tensor for tensor in step.inputs if isinstance(tensor, Parameter)]
     op = step.node.name
     if own and op in SILENCED:
-        yield from own
-    elif op in ZERO_TO_ZERO:
-        yield from own
-        for source in step.sources.values():
-            yield from _silence(made, block, source)
-            if op == "mul":
-                break
-    else:
+        return own
+    if op not in ZERO_TO_ZERO:
         raise ConfigError(f"block {block.name} cannot be silenced: its branch ends in {op}, which never gives 0.")
+    sources = list(step.sources.values())
+    if op == "mul" and len(sources) == 2:  # one factor is enough
+        try:
+            return _silence(made, block, sources[0])
+        except ConfigError:
+            return _silence(made, block, sources[1])
+    return own + [parameter for source in sources for parameter in _silence(made, block, source)]
 
 
 def _plain(made: Trace) -> list[Unit]:

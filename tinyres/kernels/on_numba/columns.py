@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
@@ -41,25 +40,15 @@ def span_of(channels: int, itemsize: int) -> int:
     return math.lcm(channels, BLOCK * VECTOR_BYTES // itemsize)
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """Flat arrays of whole rows: the first `values` of them, which stand at `begin` in the arrays they come from."""
 
     arrays: tuple[Array, ...]
     begin: int
     values: int
     span: int
-
-    @property
-    def rows(self) -> int:
-        """Rows in an item."""
-        return max(1, ITEM_BYTES // (self.span * int(self.arrays[0].itemsize)))
-
-    @property
-    def items(self) -> int:
-        """How many items; the last one may be short."""
-        values: int = len(self.arrays[0])
-        return -(-values // (self.rows * self.span))
+    rows: int  # in an item
+    items: int  # the last one may be short
 
     def take_back(self, result: Array, number: int) -> None:
         """Copy array `number` to where it comes from, if it had to be filled up."""
@@ -67,22 +56,24 @@ class Part:
             result.reshape(-1)[self.begin :] = self.arrays[number][: self.values]
 
 
-def parts_of(channels: int, *arrays: Array) -> Iterator[Part]:
+def parts_of(channels: int, *arrays: Array) -> list[Part]:
     """The arrays as whole rows and, where there is more, the rest filled up with zeros to one row."""
     span = span_of(channels, arrays[0].itemsize)
-    flat = tuple(a.reshape(-1) for a in arrays)
+    rows = max(1, ITEM_BYTES // (span * arrays[0].itemsize))
+    flat = tuple([a.reshape(-1) for a in arrays])
     size = len(flat[0])
-    whole = size - size % span
-    if whole == size > 0:
-        yield Part(flat, 0, size, span)
-        return
+    rest = size % span
+    whole = size - rest
+    parts = []
     if whole:
-        yield Part(tuple(a[:whole] for a in flat), 0, whole, span)
-    if whole < size:
+        some = flat if not rest else tuple(a[:whole] for a in flat)
+        parts.append(Part(some, 0, whole, span, rows, -(-whole // (rows * span))))
+    if rest:
         filled = np.zeros((len(flat), span), flat[0].dtype)
         for line, a in zip(filled, flat, strict=True):
-            line[: size - whole] = a[whole:]
-        yield Part(tuple(filled), whole, size - whole, span)
+            line[:rest] = a[whole:]
+        parts.append(Part(tuple(filled), whole, rest, span, rows, 1))
+    return parts
 
 
 def _rectified(e: Emitter, z: Any) -> Any:

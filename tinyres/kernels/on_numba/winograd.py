@@ -52,7 +52,7 @@ CHUNKS, CHUNK = 16, 64  # of images, each with its own sums of the weight gradie
 def conv2d(x: Array, w: Array, *, stride: int, padding: Padding, groups: int, out: Array) -> None:
     """[N,H,W,C], [3,3,C,F] -> [N,I,J,F]."""
     if _suits(w.shape, stride, groups, x.itemsize):
-        _correlate(x, w, padding[0], padding[2], out)
+        _correlate(x, w, padding[0], padding[2], out, turned=False)
     else:
         conv.conv2d(x, w, stride=stride, padding=padding, groups=groups, out=out)
 
@@ -62,9 +62,8 @@ def conv2d_input(
     dy: Array, w: Array, *, shape: tuple[int, ...], stride: int, padding: Padding, groups: int, out: Array
 ) -> None:
     """[N,I,J,F], [3,3,C,F] -> [N,H,W,C]."""
-    turned = w[::-1, ::-1].swapaxes(2, 3)  # [3,3,F,C]: dx has the channels that y has filters
-    if _suits(turned.shape, stride, groups, dy.itemsize):
-        _correlate(dy, turned, TAPS - 1 - padding[0], TAPS - 1 - padding[2], out)
+    if _suits((*w.shape[:2], w.shape[3], w.shape[2]), stride, groups, dy.itemsize):
+        _correlate(dy, w, TAPS - 1 - padding[0], TAPS - 1 - padding[2], out, turned=True)
     else:
         conv.conv2d_input(dy, w, shape=shape, stride=stride, padding=padding, groups=groups, out=out)
 
@@ -85,8 +84,7 @@ def conv2d_weight(
     operations = dy.size * c * POINTS * x.itemsize // TILE**2 // VECTOR_BYTES
     flat, geometry = (x.reshape(-1), dy.reshape(-1)), _geometry(x, padding[0], padding[2], dy)
     share(_sum_chunks, len(sums), operations, *flat, sums, geometry, vectors, width, GROUP)
-    total = sums.sum(0).reshape(TAPS, TAPS, f // width, c, width)
-    out.reshape(TAPS, TAPS, c, f // width, width)[...] = total.transpose(0, 1, 3, 2, 4)
+    _add_up(sums, c, f, width, out.reshape(-1))
 
 
 def _suits(shape: tuple[int, ...], stride: int, groups: int, itemsize: int) -> bool:
@@ -100,23 +98,31 @@ def _geometry(x: Array, top: int, left: int, y: Array) -> tuple[int, ...]:
     return (*x.shape, top, left, *y.shape[1:])
 
 
-def _correlate(x: Array, w: Array, top: int, left: int, y: Array) -> None:
-    """Correlate images whose corner is at (top, left) of the first patch with 3x3 filters."""
-    c, f = w.shape[2:]
+def _correlate(x: Array, w: Array, top: int, left: int, y: Array, *, turned: bool) -> None:
+    """Correlate images whose corner is at (top, left) of the first patch with 3x3 filters, or with them turned."""
+    c, f = x.shape[3], y.shape[3]
     vectors, width = block_of(f, x.itemsize)
-    blocks = w.reshape(TAPS**2, c, f // width, width).transpose(0, 2, 1, 3)
-    u = np.empty((POINTS, w.size // TAPS**2), x.dtype)
-    _transform_filters(blocks.reshape(TAPS**2, -1), u, width // vectors)
+    u = np.empty((POINTS, c * f), x.dtype)
+    _transform_filters(w.reshape(-1), turned, c, f, width, u, width // vectors)
     operations = y.size * c * POINTS * x.itemsize // TILE**2 // VECTOR_BYTES
     flat = x.reshape(-1), u.reshape(-1), y.reshape(-1)
     share(_correlate_images, len(x), operations, *flat, _geometry(x, top, left, y), vectors, width, GROUP)
 
 
 @njit(nogil=True, cache=True)
-def _transform_filters(w, u, lanes):  # type: ignore[no-untyped-def]
-    """G w G': [3*3, ...] -> [6*6, ...], one run of filters for each tap."""
-    run = w.shape[1]
-    transform(w, 0, TAPS * run, run, u, 0, PATCH * run, run, run // lanes, FILTER)
+def _transform_filters(w, turned, c, f, width, u, lanes):  # type: ignore[no-untyped-def]
+    """G w G': filters [3*3, C, F], or turned ones [3*3, F, C] from last tap to first, to [6*6, F/width, C, width]."""
+    run = c * f
+    packed = np.empty((TAPS**2, f // width, c, width), w.dtype)
+    for tap in range(TAPS**2):
+        for block in range(f // width):
+            for k in range(c):
+                for j in range(width):
+                    g = block * width + j
+                    packed[tap, block, k, j] = (
+                        w[((TAPS**2 - 1 - tap) * f + g) * c + k] if turned else w[(tap * c + k) * f + g]
+                    )
+    transform(packed.reshape(-1), 0, TAPS * run, run, u, 0, PATCH * run, run, run // lanes, FILTER)
 
 
 @njit(nogil=True, cache=True)
@@ -187,6 +193,23 @@ def _correlate_images(start, stop, x, u, y, geometry, vectors, width, group):  #
                     for k in range(columns * f):
                         y[to + k] = scratch[row * TILE * f + k]
     fence()
+
+
+@njit(nogil=True, cache=True)
+def _add_up(sums, c, f, width, dw):  # type: ignore[no-untyped-def]
+    """The chunks' sums [chunks, 3*3, F/width, C, width], one after the other, to [3*3, C, F]."""
+    total = np.empty(width, sums.dtype)
+    for tap in range(TAPS**2):
+        for block in range(f // width):
+            for k in range(c):
+                first = (block * c + k) * width
+                for j in range(width):
+                    total[j] = sums[0, tap, first + j]
+                for chunk in range(1, len(sums)):
+                    for j in range(width):
+                        total[j] += sums[chunk, tap, first + j]
+                for j in range(width):
+                    dw[(tap * c + k) * f + block * width + j] = total[j]
 
 
 @njit(nogil=True, cache=True)
