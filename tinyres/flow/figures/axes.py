@@ -81,10 +81,10 @@ def edges(places: ArrayLike) -> NDArray[np.float64]:
 
 
 def reference(axes: Axes, height: float, label: str | None = None) -> None:
-    """A pale line across, at a value that means something, with its name on it."""
+    """A pale line across, at a value that means something, with its name below it."""
     axes.axhline(height, color=PALE, lw=0.8, zorder=1)
     if label:
         axes.annotate(
-            label, (1, height), xycoords=("axes fraction", "data"), xytext=(-2, 2), textcoords="offset points",
-            ha="right", va="bottom", fontsize="small", color="#888888",
+            label, (1, height), xycoords=("axes fraction", "data"), xytext=(-2, -2), textcoords="offset points",
+            ha="right", va="top", fontsize="small", color="#888888",
         )  # fmt: skip

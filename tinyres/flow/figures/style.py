@@ -192,11 +192,12 @@ class Sheet:
         below = foot.get_window_extent(renderer).height / figure.dpi + 0.12
         legend = None
         if self.handles:
-            for count in range(min(len(self.handles), 7), 0, -1):
+            wanted = len(self.handles)
+            for rows in range(1, wanted + 1):
                 if legend is not None:
                     legend.remove()
                 legend = figure.legend(
-                    self.handles.values(), self.handles.keys(), loc="upper left", ncols=count, frameon=False,
+                    self.handles.values(), self.handles.keys(), loc="upper left", ncols=-(-wanted // rows), frameon=False,
                     borderaxespad=0, borderpad=0.1, columnspacing=1.6, handlelength=2.6,
                 )  # fmt: skip
                 if legend.get_window_extent(renderer).width <= room:
