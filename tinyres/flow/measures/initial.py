@@ -40,7 +40,8 @@ class GradientByDepth:
         Of the block that ends there, or of the layer.
     depth : ndarray of int, shape [rows]
     norm, rms : ndarray, shape [rows]
-        2-norm over all values of the batch, and root of the mean square. What is not finite is left as it is.
+        2-norm over all values of the batch, and root of the mean square. What is not finite is left as it is; where the
+        loss is not, there is no gradient, and all are NaN (its ReLUs would pass on zeros, as if gradients vanished).
     """
 
     names: tuple[str, ...]
@@ -127,6 +128,8 @@ def gradient_by_depth(model: Module, x: Any, labels: Any, *, statistics: str = "
     values = [np.zeros(1) if g is None else g.numpy().astype(np.float64) for g in found]
     with np.errstate(all="ignore"):
         norm = np.array([np.sqrt((g * g).sum()) for g in values])
+    if not np.isfinite(made.target.item()):
+        norm[:] = np.nan
     sizes = np.array([g.size for g in values])
     names = tuple(blocks.get(order) or made.layer_of(order) for order in places)
     return GradientByDepth(names, np.array([made.depth_of(order) for order in places]), norm, norm / np.sqrt(sizes))

@@ -142,7 +142,11 @@ def trace(model: Module, x: Any, labels: Any) -> Trace:
     try:
         with recording(True), watching(partial(_made, made, names)), np.errstate(all="ignore"):
             made.output = model(made.x)
-            if not isinstance(made.output, Tensor) or not made.output.requires_grad:
+            if (
+                not isinstance(made.output, Tensor)
+                or made.output.node is None
+                or made.output.node.order not in made.steps
+            ):
                 raise GradientError(f"{type(model).__name__} gave no tensor that depends on its input.")
             made.target = _target(made.output, labels)
     finally:
