@@ -60,7 +60,7 @@ def against_depth(
         ", through training" if any(len(p.steps) > 1 for p in profiles) else ""
     )
     panels = len(runs) + (len(runs) > 1)
-    with Sheet(style, panels, title=title, note=[definition, note(runs)], columns=2 if panels == 4 else None) as sheet:
+    with Sheet(style, panels, title=title, note=[definition, note(runs)]) as sheet:
         colour = sheet.steps([step for p in profiles for step in p.steps])
         for axes, p in zip(sheet.panels, profiles, strict=False):
             axes.set_title(p.run.label)

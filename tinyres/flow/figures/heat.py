@@ -56,9 +56,7 @@ def heat_map(
     if not len(fine):
         raise FlowError(f"{quantity.name} is 0 or not finite everywhere in these records: there is no scale to draw.")
     norm = LogNorm(fine.min(), fine.max()) if quantity.log else Normalize(0, 1)
-    colours = colormaps[MATRIX].copy()
-    colours.set_bad(RED)
-    colours.set_under("white")
+    colours = colormaps[MATRIX].with_extremes(bad=RED, under="white")
     table: dict[str, list[Any]] = {name: [] for name in ("run", "step", "depth", "layer", "value")}
     title = f"{quantity.title} over depth and training step"
     with Sheet(style, len(runs), title=title, note=[quantity.definition, note(runs)]) as sheet:

@@ -42,7 +42,7 @@ def sweep(measured: Measured, *, style: Style = SCREEN) -> tuple[Drawing, Drawin
     scales = sorted(set(r.scale))
     every = {key: [scale for scale in scales if any(_chosen(r, key, scale))] for key in SETTINGS}
     groups = {key: own for key, own in every.items() if own}
-    with Sheet(style, len(groups), title="Gradients before training", note=said, columns=2) as sheet:
+    with Sheet(style, len(groups), title="Gradients before training", note=said) as sheet:
         inks = dict(zip(scales, _shades(len(scales)), strict=True))
         for axes, (key, own) in zip(sheet.panels, groups.items(), strict=True):
             axes.set_title(_words(*key))

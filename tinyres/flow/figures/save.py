@@ -41,6 +41,8 @@ def save(drawing: Drawing, folder: Path, name: str, style: Style = SCREEN) -> li
     ConfigError
         A folder that cannot be made.
     """
+    from matplotlib import rc_context
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -48,7 +50,8 @@ def save(drawing: Drawing, folder: Path, name: str, style: Style = SCREEN) -> li
     files = []
     for form in style.formats:
         picture = io.BytesIO()
-        drawing.figure.savefig(picture, format=form, dpi=DPI[style.name], metadata=UNDATED[form])
+        with rc_context({"svg.hashsalt": "tinyres", "pdf.fonttype": 42}):
+            drawing.figure.savefig(picture, format=form, dpi=DPI[style.name], metadata=UNDATED[form])
         files.append(folder / f"{name}.{form}")
         write_atomically(files[-1], picture.getvalue())
     files.append(folder / f"{name}.csv")

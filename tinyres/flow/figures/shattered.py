@@ -45,7 +45,6 @@ def shattered(
     panels = len(runs) + 2
     with Sheet(
         style, panels, title="Shattered gradients", note=[text, note(runs)], sharex=False, sharey=False, whole=False,
-        columns=2 if panels == 4 else None,
     ) as sheet:  # fmt: skip
         acf, cosine = sheet.panels[-2:]
         for number, (run, axes) in enumerate(zip(runs, sheet.panels, strict=False)):

@@ -81,8 +81,6 @@ class Sheet:
         Whether panels have common axes.
     height : float
         Of a panel, in units of the style's own.
-    columns : int, optional
-        Panels side by side instead of the style's number, on a screen.
     whole : bool
         Ticks of linear x axes at whole numbers only: there is no layer 2.5.
 
@@ -104,7 +102,6 @@ class Sheet:
         sharex: bool = True,
         sharey: bool = True,
         height: float = 1.0,
-        columns: int | None = None,
         whole: bool = True,
     ) -> None:
         from matplotlib import rc_context
@@ -114,8 +111,7 @@ class Sheet:
         self.style, self.title, self.note, self.whole = style, title, note, whole
         self._context = contextlib.ExitStack()
         self._context.enter_context(rc_context(_settings(style)))
-        most = style.columns if columns is None or style is PAPER else columns
-        across = min(panels, most)
+        across = min(panels, style.columns if panels != 4 else 2, style.columns)
         down = -(-panels // across)
         size = (max(style.panel * across, style.least), style.height * height * down)
         self.figure = Figure(figsize=size, layout="constrained")
@@ -197,8 +193,8 @@ class Sheet:
                 if legend is not None:
                     legend.remove()
                 legend = figure.legend(
-                    self.handles.values(), self.handles.keys(), loc="upper left", ncols=-(-wanted // rows), frameon=False,
-                    borderaxespad=0, borderpad=0.1, columnspacing=1.6, handlelength=2.6,
+                    self.handles.values(), self.handles.keys(), loc="upper left", ncols=-(-wanted // rows),
+                    frameon=False, borderaxespad=0, borderpad=0.1, columnspacing=1.6, handlelength=2.6,
                 )  # fmt: skip
                 if legend.get_window_extent(renderer).width <= room:
                     break
@@ -251,7 +247,7 @@ def _settings(style: Style) -> Any:
         "xtick.major.width": thin, "ytick.major.width": thin, "xtick.minor.width": 0.7 * thin,
         "ytick.minor.width": 0.7 * thin, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
         "grid.color": GRID, "axes.axisbelow": True, "axes.titlepad": 4.0, "axes.labelpad": 3.0,
-        "svg.hashsalt": "tinyres", "pdf.fonttype": 42, "axes.prop_cycle": _cycle(),
+        "axes.prop_cycle": _cycle(),
     }  # fmt: skip
 
 

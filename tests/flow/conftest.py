@@ -41,10 +41,6 @@ def record(model="resnet8", shortcut="A", seed=0, steps=(0, 10, 20), depths=7, g
 
 
 @pytest.fixture
-def residual() -> Record:
-    return record()
-
-
-@pytest.fixture
-def plain() -> Record:
-    return record("plain8", "none", growth=1.5)
+def made_up():
+    """The function above: records by their model, growth a layer, seed ..., any array exchanged by its name."""
+    return record
