@@ -135,10 +135,10 @@ class Function:
         if "edges" in vars(self):
             raise GradientError(f"{self.name}: this Function was applied before; make a new one for each application.")
         self.order = next(creation)
-        self.edges = tuple(edge_of(t) for t in inputs)
-        self.needs = tuple(edge is not None for edge in self.edges)
-        self.shapes = tuple(t.shape for t in inputs)
-        self.dtypes = tuple(t.dtype for t in inputs)
+        self.edges = tuple([edge_of(t) for t in inputs])
+        self.needs = tuple([edge is not None for edge in self.edges])
+        self.shapes = tuple([t.data.shape for t in inputs])
+        self.dtypes = tuple([t.data.dtype for t in inputs])
         self.choices = registry.in_force()
         self.hooks = {}
         self.results = len(outputs)
@@ -195,16 +195,16 @@ def apply_all(function: Function, *inputs: Any) -> tuple[Tensor, ...]:
     tuple of Tensor
         Its results, one or more.
     """
-    tensors = tuple(as_tensor(value) for value in inputs)
-    outputs = function.forward(*(t.data for t in tensors))
+    tensors = tuple([as_tensor(value) for value in inputs])
+    outputs = function.forward(*[t.data for t in tensors])
     results = outputs if isinstance(outputs, tuple) else (outputs,)
-    if _recording.get() and any(t.requires_grad for t in tensors):
+    if _recording.get() and any([t.requires_grad for t in tensors]):
         function._record(tensors, results)
-        made = tuple(_result(array, function, index) for index, array in enumerate(results))
+        made = tuple([_result(array, function, index) for index, array in enumerate(results)])
         if (watcher := _watcher.get()) is not None:
             watcher(function, tensors, made)
         return made
-    return tuple(Tensor(array) for array in results)
+    return tuple([Tensor(array) for array in results])
 
 
 def apply(function: Function, *inputs: Any) -> Tensor:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
@@ -29,6 +28,7 @@ from tinyres.kernels.backends import DEFAULTS as DEFAULTS
 from tinyres.kernels.backends import backend as backend
 from tinyres.kernels.backends import backend_of, modules, usual
 from tinyres.kernels.backends import own_names as own_names
+from tinyres.machine import variable
 
 GROUPS = {"conv": ("conv2d", "conv2d_input", "conv2d_weight")}
 # A fused op's contract is the composition of these ops; choosing "composed" for it runs them instead. Behind each
@@ -180,8 +180,8 @@ def _from_environment(text: str) -> Choices:
 
 def in_force() -> Choices:
     """The explicit choices now in force, op -> kernel name."""
-    environment = _from_environment(os.environ.get("TINYRES_KERNELS", ""))
-    return {**environment, **_chosen.get()} if environment else _chosen.get()
+    text = variable("TINYRES_KERNELS")
+    return {**_from_environment(text), **_chosen.get()} if text else _chosen.get()
 
 
 @contextmanager

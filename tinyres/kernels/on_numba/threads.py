@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from tinyres.errors import KernelError
-from tinyres.machine import cores
+from tinyres.machine import cores, variable
 
 # Below this many operations, about as many nanoseconds, the second thread costs more to wake than it saves.
 WORTH_SHARING = 400_000
@@ -110,7 +110,7 @@ if hasattr(os, "register_at_fork"):
 
 def thread_count() -> int:
     """Threads that a kernel may use; KernelError where NUMBA_NUM_THREADS is no number of threads."""
-    wanted = os.environ.get("NUMBA_NUM_THREADS")
+    wanted = variable("NUMBA_NUM_THREADS")
     if wanted is None:
         return cores()
     if not (wanted.isdecimal() and int(wanted) > 0):
