@@ -14,19 +14,19 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from block_numbers import lesions_of, paths_of
+
 from tinyres import models
 from tinyres.errors import DataError
 from tinyres.flow.logs import read_log, write_log
-from tinyres.flow.measures.lesion import delete_each, delete_random, shuffle, truncate
-from tinyres.flow.measures.paths import path_lengths
 from tinyres.flow.measures.response import responses
 from tinyres.flow.measures.signal import signal_propagation
 from tinyres.flow.testbed import Arrays, digits_arrays, train
-from tinyres.nn.module import Module
 
 LOG = "conv_blocks"
 SEEDS = (0, 1, 2)
-NETS = {"plain20": 20, "resnet20": 20, "resnet56": 20, "plain56": 20, "resnet110": 30}  # epochs
+EPOCHS = {"plain20": 20, "resnet20": 20, "resnet56": 20, "plain56": 20, "resnet110": 30}
+ROUNDS = ("plain20", "resnet20", "resnet56"), ("resnet110",), ("plain56",)
 WARMUP = 92  # steps at lr 0.01 for the net of 110 layers, four epochs: see lesson 14
 BATCH, PER_EPOCH = 64, 23
 
@@ -42,31 +42,12 @@ def rate(name: str, epochs: int) -> Any:
     return at
 
 
-def paths_of(net: Module, data: Arrays) -> dict[str, Any]:
-    found = path_lengths(net, data.x[:BATCH], data.y[:BATCH])
-    return {
-        "norm": found.norm, "contribution": found.contribution, "paths": found.paths, "per_path": found.per_path,
-        "span": found.span(), "cancellation": found.cancellation, "error": found.error,
-    }  # fmt: skip
-
-
-def lesions_of(net: Module, data: Arrays) -> dict[str, Any]:
-    on = net, data.x_test, data.y_test
-    each = delete_each(*on)
-    rows: dict[str, Any] = {
-        "whole": each.whole_error, "each": each.error, "blocks": each.blocks, "changes_shape": each.changes_shape,
-        "truncate": truncate(*on).error,
-    }  # fmt: skip
-    for name, found in {"random": delete_random(*on), "shuffle": shuffle(*on)}.items():
-        rows[name] = {"amount": found.amount, "error": found.error, "tau": found.tau}
-    return rows
-
-
 def run(name: str, seed: int, data: Arrays) -> dict[str, Any]:
+    """Train one net and measure it."""
     net = models.create(name, in_channels=1, seed=seed)
     residual = name.startswith("resnet")
     numbers: dict[str, Any] = {"paths_at_start": paths_of(net, data)} if residual else {}
-    epochs = NETS[name]
+    epochs = EPOCHS[name]
     history = train(net, data, epochs=epochs, batch=BATCH, lr=rate(name, epochs), seed=seed, every=epochs)
     numbers |= {"epochs": epochs, "train_error": history.train_error[-1], "test_error": history.test_error[-1]}
     print(name, seed, numbers["train_error"], numbers["test_error"], flush=True)
@@ -74,28 +55,31 @@ def run(name: str, seed: int, data: Arrays) -> dict[str, Any]:
         numbers["paths"] = paths_of(net, data)
         signal = signal_propagation(net, data.x[:256], statistics="running")
         numbers["ratio"] = signal.ratio[1:]
-    strength = responses(net, data.x[:256])
-    numbers["responses"] = {"layers": strength.names, "depth": strength.depth, "std": strength.std}
+    strength, batch = responses(net, data.x[:256]), responses(net, data.x[:256], statistics="batch")
+    numbers["responses"] = {
+        "layers": strength.names, "depth": strength.depth, "std": strength.std, "std_batch": batch.std
+    }  # fmt: skip
     return numbers | {"lesions": lesions_of(net, data)}
 
 
 def main() -> None:
+    """Add to the log what is missing."""
     data = digits_arrays(flat=False)
     try:
         runs: dict[str, Any] = read_log(LOG)["runs"]
     except DataError:
         runs = {}
-    for seed in SEEDS:
-        for name in NETS:
-            if f"{name} {seed}" not in runs:
-                runs[f"{name} {seed}"] = run(name, seed, data)
-                write_log(
-                    LOG,
-                    {"runs": runs},
-                    made_by="python lessons/experiments/conv_blocks.py",
-                    data="digits, 1,437 for training and 360 for testing; paths on the first 64, responses on 256",
-                    seeds=SEEDS,
-                )
+    for seed, name in ((seed, name) for names in ROUNDS for seed in SEEDS for name in names):
+        if f"{name} {seed}" in runs:
+            continue
+        runs[f"{name} {seed}"] = run(name, seed, data)
+        write_log(
+            LOG,
+            {"runs": runs},
+            made_by="python lessons/experiments/conv_blocks.py",
+            data="digits, 1,437 for training and 360 for testing; paths on the first 64, responses on 256",
+            seeds=SEEDS,
+        )
 
 
 if __name__ == "__main__":

@@ -17,15 +17,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from block_numbers import lesions_of, paths_of
+
 from tinyres.errors import DataError
 from tinyres.flow.logs import read_log, write_log
-from tinyres.flow.measures.lesion import delete_each, delete_random, shuffle, truncate
-from tinyres.flow.measures.paths import path_lengths
 from tinyres.flow.measures.response import responses
 from tinyres.flow.measures.signal import signal_propagation
 from tinyres.flow.testbed import Arrays, digits_arrays, train
 from tinyres.models.dense import DenseNet
-from tinyres.nn.module import Module
 
 LOG = "dense_blocks"
 SEEDS = (0, 1, 2)
@@ -40,28 +39,6 @@ BARE: dict[str, tuple[float, dict[str, Any]]] = {  # without batch norm: learnin
     "skipinit-100": (0.1, {"units": 100, "scale": "skipinit"}),
     "skipinit-100 slow": (0.03, {"units": 100, "scale": "skipinit"}),
 }
-
-
-def paths_of(net: Module, data: Arrays) -> dict[str, Any]:
-    """The gradient by length of path, on one batch of training images."""
-    found = path_lengths(net, data.x[:64], data.y[:64])
-    return {
-        "norm": found.norm, "contribution": found.contribution, "paths": found.paths, "per_path": found.per_path,
-        "span": found.span(), "cancellation": found.cancellation, "error": found.error,
-    }  # fmt: skip
-
-
-def lesions_of(net: Module, data: Arrays) -> dict[str, Any]:
-    """Test errors of all lesions."""
-    on = net, data.x_test, data.y_test
-    each = delete_each(*on)
-    rows: dict[str, Any] = {
-        "whole": each.whole_error, "each": each.error, "blocks": each.blocks, "changes_shape": each.changes_shape,
-        "truncate": truncate(*on).error,
-    }  # fmt: skip
-    for name, found in {"random": delete_random(*on), "shuffle": shuffle(*on)}.items():
-        rows[name] = {"amount": found.amount, "error": found.error, "tau": found.tau}
-    return rows
 
 
 def run(name: str, seed: int, data: Arrays) -> dict[str, Any]:
