@@ -23,8 +23,8 @@ def first_trouble(record: Record) -> str | None:
 
     Examples
     --------
-    >>> columns = {"step": [0, 9], "layer": ["a", "b"], "loss": [1, 2], "activation_max": [[1, 1], [1, 1]]}
-    >>> print(first_trouble(Record({}, columns | {"gradient_nonfinite": [[0, 0], [5, 0]]})))
+    >>> columns = {"step": [0, 9], "layer": ["a", "b"], "gradient_nonfinite": [[0, 0], [5, 0]]}
+    >>> print(first_trouble(Record({}, columns)))
     step 9: the gradient of a is not finite (5 values), that of b, nearer to the loss, still is.
     """
     for row, step in enumerate(record.step):
@@ -37,7 +37,7 @@ def first_trouble(record: Record) -> str | None:
 
 
 def _forward(record: Record, row: int) -> str | None:
-    measured = ~np.isnan(record.activation_max).all(axis=0)
+    measured = np.isfinite(record.activation_zeros[row])  # a fraction, even of values that are not finite
     broken = np.flatnonzero(measured & ~np.isfinite(record.activation_max[row]))
     return f"the output of {record.layer[broken[0]]} is the first that is not finite" if len(broken) else None
 
@@ -54,8 +54,8 @@ def _backward(record: Record, row: int) -> str | None:
 
 
 def _parameter(record: Record, row: int) -> str | None:
-    for what, values in (("value", record.weight_max), ("gradient", record.weight_gradient_max)):
-        measured = ~np.isnan(values).all(axis=0)
+    for what, of in (("value", "weight"), ("gradient", "weight_gradient")):
+        values, measured = record.columns[f"{of}_max"], np.isfinite(record.columns[f"{of}_zeros"][row])
         broken = np.flatnonzero(measured & ~np.isfinite(values[row]))
         if len(broken):
             return f"the {what} of parameter {record.parameter[broken[0]]} is not finite"
