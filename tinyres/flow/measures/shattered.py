@@ -17,6 +17,7 @@ Batch norm has the statistics of the whole batch, held constant ("batch", see `m
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -144,9 +145,15 @@ def shattering(
         if direction.size != gradients.shape[1]:
             raise ShapeError(f"the direction has {direction.size} values and an input {gradients.shape[1]}.")
         gradients = (gradients @ direction)[:, None]
-    white = np.random.default_rng(seed).standard_normal((NOISES, len(inputs), 1))
-    noises = [np.mean([autocorrelation(n, lags) for n in noise], axis=0) for noise in (white, white.cumsum(axis=1))]
-    return Shattering(np.arange(lags), autocorrelation(gradients, lags), noises[0], noises[1], gradients)
+    return Shattering(np.arange(lags), autocorrelation(gradients, lags), *_noises(len(inputs), lags, seed), gradients)
+
+
+@cache
+def _noises(length: int, lags: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean autocorrelation of white and of brown noise of this length."""
+    white = np.random.default_rng(seed).standard_normal((NOISES, length))
+    first, second = (np.mean([autocorrelation(n, lags) for n in noise], 0) for noise in (white, white.cumsum(axis=1)))
+    return first, second
 
 
 def autocorrelation(signal: Any, lags: int) -> np.ndarray:
