@@ -7,8 +7,9 @@ Depth breaks plain nets
 
 It should. A shallow net that works can be made deeper by layers that do nothing: set the new layers to the identity,
 and the deeper net computes the same. So the best deep net is at least as good as the best shallow one, on the
-*training* images. If training finds a worse one, then not because such nets are too weak or too strong, but because the
-search fails. He et al. called this *degradation* (their Fig. 1 and 6); it is the observation from which residual nets came.
+*training* images. If training finds a worse one, then not because such nets are too weak or too strong, but because
+the search fails. He et al. called this *degradation* (their Fig. 1 and 6). It is the observation from which residual
+nets came.
 
 The nets here are the smallest that show it. With $L$ units of one layer, 64 wide,
 
@@ -117,8 +118,8 @@ plt.show()
 # Each net at its best learning rate
 # ----------------------------------
 # A fair comparison gives each net the learning rate that suits it. For every net the rate with the lowest median
-# validation error is chosen out of five; only then is its test error read. With 18 units the plain net is clearly better
-# at 0.03 than at 0.1, so a comparison at 0.1 alone exaggerates the difference. With 54 units no rate helps.
+# validation error is chosen out of five; only then is its test error read. With 18 units the plain net is clearly
+# better at 0.03 than at 0.1, so a comparison at 0.1 alone exaggerates the difference. With 54 units no rate helps.
 
 # %%
 best: dict[tuple[str, int], float] = {}

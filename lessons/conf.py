@@ -10,11 +10,14 @@ from __future__ import annotations
 import os
 import re
 import sys
+from html import escape
 from pathlib import Path
 
 from docutils.nodes import Element, SkipNode
+from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
+from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
 
 HERE = Path(__file__).parent
@@ -75,13 +78,23 @@ def dollars(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = "\n".join(lines) + "\n"
 
 
+def mathml(node: Element, block: bool) -> str:
+    """MathML of a formula; a warning, with the formula, where docutils does not know a command."""
+    formula = node.astext().replace(r"\dots", r"\ldots")
+    try:
+        return str(tex2mathml(formula, as_block=block))
+    except MathError as error:
+        logging.getLogger(__name__).warning("%s in the formula %s", error, formula, location=node)
+        return f"<code>{escape(formula)}</code>"
+
+
 def inline(self: HTML5Translator, node: Element) -> None:
-    self.body.append(tex2mathml(node.astext()))
+    self.body.append(mathml(node, False))
     raise SkipNode
 
 
 def display(self: HTML5Translator, node: Element) -> None:
-    self.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
+    self.body.append(f'<div class="math">{mathml(node, True)}</div>')
     raise SkipNode
 
 
