@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import FlagCreatePairsOff, Positional
+from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from tinyres.errors import ConfigError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Options:
     """Options of every figure."""
 
-    targets: Positional[tuple[str, ...]] = ()
+    targets: Annotated[tuple[str, ...], Positional, arg(metavar="TARGET ...")] = ()
     """What to draw, all on common axes."""
     out: Path | None = None
     """Folder of the files; default a new one, runs/flow-NAME-DATE-TIME."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from tinyres.cli.flow_common import Options
 from tinyres.errors import ConfigError
@@ -14,14 +14,25 @@ from tinyres.errors import ConfigError
 if TYPE_CHECKING:
     from tinyres.flow.record import Record
 
-RUNS = "run folders or .npz records"
+RUNS = "run folders, .npz records, checkpoints or models"
 
 
 def records_of(targets: tuple[str, ...]) -> list[Record]:
-    """Read the records of run folders and files; a checkpoint is recorded now, for one step."""
+    """Read the records of run folders and files; a checkpoint, or a fresh model, is recorded now, for one step."""
+    from tinyres.flow.following import record_checkpoint
+    from tinyres.flow.nets import net_of, record_net
     from tinyres.flow.record import Record
 
-    return [Record.read(target) for target in targets]
+    found = []
+    for target in targets:
+        path = Path(target)
+        if path.suffix == ".safetensors" and path.is_file():
+            found.append(record_checkpoint(path))
+        elif path.exists() or path.suffix or len(path.parts) > 1:
+            found.append(Record.read(path))
+        else:
+            found.append(record_net(net_of(target)))
+    return found
 
 
 @dataclass(frozen=True)
@@ -123,7 +134,7 @@ class Split(Options):
 class Report:
     """One HTML page to explore runs in: a slider through training, layers to pick, runs overlaid; opens offline."""
 
-    targets: Positional[tuple[str, ...]] = ()
+    targets: Annotated[tuple[str, ...], Positional, arg(metavar="TARGET ...")] = ()
     """Run folders or .npz records."""
     out: Path = Path("flow-report.html")
     """The file."""

@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 
 from tinyres.data import Dataset, Loader, Split, load, pixel_mean
 from tinyres.errors import ConfigError, FlowError
+from tinyres.flow.record import Record
+from tinyres.flow.recorder import Recorder
 from tinyres.models import create
 from tinyres.models.dense import DenseNet
 from tinyres.nn.module import Module
+from tinyres.ops import softmax_cross_entropy
+from tinyres.tensor import Tensor
 from tinyres.train import checkpoint
 from tinyres.train.start import restored_model, versions
 
@@ -113,6 +117,15 @@ def net_of(
         x, test_x = x.reshape(len(x), -1), test_x.reshape(len(test_x), -1)
         meta["shortcut"] = "1" if meta["shortcut"] == "A" else meta["shortcut"]
     return Net(model, meta, x, labels, test_x, test_labels)
+
+
+def record_net(net: Net) -> Record:
+    """The gradient flow of a net on its images, in training mode, as a record of one step; nothing is updated."""
+    with Recorder(net.model.train(), every=1, meta={**net.meta, "batch": len(net.x)}) as recorder:
+        loss = softmax_cross_entropy(net.model(Tensor(net.x)), net.labels)
+        loss.backward()
+        recorder.step(loss, updated=False)
+    return recorder.record
 
 
 def fresh(name: str, dataset: Dataset, *, seed: int = 0, shortcut: str = "default") -> Module:

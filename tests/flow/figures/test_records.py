@@ -30,6 +30,12 @@ def test_one_layer_stands_for_each_depth(made_up):
     assert profile(record, GRADIENT, ["Conv2d"])[1] == ["conv1", "conv2", "conv3"]
 
 
+def test_a_shortcut_is_not_what_the_next_layer_sees(made_up):
+    record = made_up(depths=3)
+    record.columns["depth"] = np.array([1, 1, 2, 2, 3, 1, 3])  # bn3 is made a pad on a shortcut from depth 1
+    assert profile(record, GRADIENT)[1] == ["bn1", "bn2", "conv3"]
+
+
 def test_missing_is_left_out_and_broken_is_not(made_up):
     record = made_up(depths=3)
     record.gradient_norm[:, 1] = np.nan  # never measured
@@ -54,6 +60,14 @@ def test_table_is_what_is_drawn(made_up):
     assert table["value"] == record.gradient_norm[:, [1, 3, 5, 7, 9, 11, 13, 14]].ravel().tolist()
     lines = [line.get_ydata().tolist() for line in drawing.figure.axes[0].lines]
     assert np.concatenate(lines).tolist() == table["value"]
+
+
+def test_a_single_step_needs_one_panel(made_up):
+    drawing = against_depth([made_up(steps=(5,)), made_up("plain8", "none", steps=(5,))], GRADIENT)
+    (axes,) = drawing.figure.axes
+    assert axes.get_title("left") == "step 5"
+    assert len(axes.lines) == 2
+    assert len(drawing.table["run"]) == 16
 
 
 def test_growth_is_that_of_the_record(made_up):

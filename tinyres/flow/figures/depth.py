@@ -56,22 +56,19 @@ def against_depth(
     profiles = [_Profile(run, quantity, kinds) for run in runs]
     table: dict[str, list[Any]] = {name: [] for name in ("run", "step", "depth", "layer", "value", "low", "high")}
     definition = quantity.definition + (" Line: median over seeds; area: their range." if bands else "")
-    title = f"{quantity.title} against depth" + (
-        ", through training" if any(len(p.steps) > 1 for p in profiles) else ""
-    )
-    panels = len(runs) + (len(runs) > 1)
+    trained = any(len(p.steps) > 1 for p in profiles)
+    title = f"{quantity.title} against depth" + (", through training" if trained else "")
+    panels = len(runs) + (len(runs) > 1) if trained else 1
     with Sheet(style, panels, title=title, note=[definition, note(runs)]) as sheet:
-        colour = sheet.steps([step for p in profiles for step in p.steps])
-        for axes, p in zip(sheet.panels, profiles, strict=False):
-            axes.set_title(p.run.label)
-            for t in some(len(p.steps), BANDS if bands else LINES):
-                ink = colour(p.steps[t])
-                line(sheet, axes, p.depth, p.middle[t], log=quantity.log, color=ink, lw=0.8 * style.line)
-                if len(p.run.records) > 1:
-                    band(axes, p.depth, p.low[t], p.high[t], ink)
+        if trained:
+            colour = sheet.steps([step for p in profiles for step in p.steps])
+            for axes, p in zip(sheet.panels, profiles, strict=False):
+                _through_training(sheet, axes, p, colour)
+        if len(runs) > 1 or not trained:
+            _overlay(sheet, sheet.panels[-1], profiles)
+        for p in profiles:
+            for t in p.drawn():
                 p.write(table, t)
-        if len(runs) > 1:
-            _overlay(sheet, sheet.panels[-1], profiles, quantity)
         sheet.labels(DEPTH, quantity.label)
         for axes in sheet.panels:
             axes.set_xlim(left=min(0, *(p.depth.min() for p in profiles)))
@@ -97,6 +94,10 @@ class _Profile:
         with np.errstate(invalid="ignore"):
             self.middle: NDArray[Any] = np.median(together, axis=0)
             self.low, self.high = together.min(axis=0), together.max(axis=0)
+
+    def drawn(self) -> NDArray[np.int64]:
+        """Numbers of the steps that are drawn."""
+        return some(len(self.steps), BANDS if len(self.run.records) > 1 else LINES)
 
     def write(self, table: dict[str, list[Any]], t: int) -> None:
         """Append the numbers of step number t."""
@@ -142,11 +143,25 @@ class _Profile:
         return self.names[int(np.argmax(where))]
 
 
-def _overlay(sheet: Sheet, axes: Axes, profiles: Sequence[_Profile], quantity: Quantity) -> None:
-    axes.set_title("overlaid: first step (thin), last step (bold)")
+def _through_training(sheet: Sheet, axes: Axes, p: _Profile, colour: Any) -> None:
+    """One run, a line a step."""
+    axes.set_title(p.run.label)
+    for t in p.drawn():
+        ink = colour(p.steps[t])
+        line(sheet, axes, p.depth, p.middle[t], log=p.quantity.log, color=ink, lw=0.8 * sheet.style.line)
+        if len(p.run.records) > 1:
+            band(axes, p.depth, p.low[t], p.high[t], ink)
+
+
+def _overlay(sheet: Sheet, axes: Axes, profiles: Sequence[_Profile]) -> None:
+    """All runs, their first and their last step."""
+    last = dict.fromkeys(int(p.steps[-1]) for p in profiles)
+    trained = any(len(p.steps) > 1 for p in profiles)
+    alone = f"step {' and '.join(map(str, last))}"
+    axes.set_title("overlaid: first step (thin), last step (bold)" if trained else alone)
     for number, p in enumerate(profiles):
         colour, dashes = COLOURS[number % len(COLOURS)], DASHES[p.run.family]
-        drawn: dict[str, Any] = {"color": colour, "ls": dashes, "log": quantity.log}
+        drawn: dict[str, Any] = {"color": colour, "ls": dashes, "log": p.quantity.log}
         if len(p.steps) > 1:
             line(sheet, axes, p.depth, p.middle[0], lw=0.6 * sheet.style.line, **drawn)
         line(sheet, axes, p.depth, p.middle[-1], lw=1.3 * sheet.style.line, label=p.run.label, **drawn)

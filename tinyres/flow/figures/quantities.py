@@ -1,7 +1,8 @@
 """What a record holds, as figures name it: label of the axis, definition, and where the numbers lie.
 
 Most layers share a depth with others (a convolution, its batch norm, its ReLU). One stands for each depth: of outputs
-the last one before the next weighted layer, which is what that layer sees; of weights the first, which is the filter.
+the last one before the next weighted layer, which is what that layer sees (not what a shortcut makes of it later); of
+weights the first, which is the filter.
 """
 
 from __future__ import annotations
@@ -86,16 +87,18 @@ def profile(
     FlowError
         Nothing of it was recorded.
     """
+    if not len(record.layer):
+        raise FlowError(f"the record of {record.title} holds no layers: nothing to draw.")
     values: NDArray[Any] = getattr(record, quantity.array)
     there = ~np.isnan(values).all(axis=0)
     if AXES[quantity.array] == "TP":
         owner, names = record.parameter_layer, record.parameter
         depth, kind = record.depth[owner], record.kind[owner]
         there &= (owner >= 0) & (depth > 0)
-        order = range(len(names))
+        order = list(range(len(names)))
     else:
         depth, kind, names = record.depth, record.kind, record.layer
-        order = range(len(names) - 1, -1, -1)
+        order = _before_the_next(depth)[::-1]
         if quantity.array.startswith("gradient"):
             there |= np.nan_to_num(record.gradient_nonfinite).any(axis=0)  # broken, which is not missing
     if kinds:
@@ -114,3 +117,15 @@ def profile(
         raise FlowError(f"the record of {record.title} holds no {quantity.name}: nothing to draw.")
     pick = np.array(chosen)
     return depth[pick].astype(np.int64), [str(names[number]) for number in pick], values[:, pick]
+
+
+def _before_the_next(depth: NDArray[np.int64]) -> list[int]:
+    """Indices of the layers of each depth up to where the forward pass first leaves that depth."""
+    left: set[int] = set()
+    kept = []
+    for number, level in enumerate(depth.tolist()):
+        if number and level != depth[number - 1]:
+            left.add(int(depth[number - 1]))
+        if level not in left:
+            kept.append(number)
+    return kept

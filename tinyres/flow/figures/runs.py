@@ -79,8 +79,10 @@ def runs_of(records: Sequence[Item], bands: bool = False) -> list[Run[Item]]:
 
 def family(record: Documented) -> str:
     """Whether a net has shortcuts: "residual" or "plain"."""
-    said = record.meta.get("shortcut")
-    return "residual" if len(getattr(record, "block", ())) or said not in (None, "none", 0, 0.0, "0") else "plain"
+    said = record.meta.get("shortcut", "none")
+    if said == "default":  # of the model
+        said = "none" if "plain" in str(record.meta.get("model")) else "A"
+    return "residual" if len(getattr(record, "block", ())) or said not in (None, "none", 0, "0") else "plain"
 
 
 def note(runs: Sequence[Run[Any]]) -> str:

@@ -31,10 +31,19 @@ function chosen(run, name) {  // indices of the layers that are drawn: of one ki
   let numbers = places.name.map((_, k) => k).filter(there);
   if (axes === "TB") return numbers;
   if (state.kind) return numbers.filter((k) => places.kind[k] === state.kind);
-  if (axes === "TL") numbers = numbers.reverse();  // the last output of a depth, the first parameter
+  if (axes === "TL") numbers = beforeTheNext(places.depth).reverse().filter(there);  // the last output, the first parameter
   const first = new Map();
   for (const k of numbers) if (places.depth[k] > 0 || axes === "TL") if (!first.has(places.depth[k])) first.set(places.depth[k], k);
   return [...first.values()].sort((a, b) => places.depth[a] - places.depth[b] || a - b);
+}
+
+function beforeTheNext(depth) {  // layers of each depth up to where the forward pass first leaves that depth
+  const left = new Set(), kept = [];
+  depth.forEach((level, k) => {
+    if (k && level !== depth[k - 1]) left.add(depth[k - 1]);
+    if (!left.has(level)) kept.push(k);
+  });
+  return kept;
 }
 
 function visible() { return data.runs.filter((_, number) => state.shown[number]); }
