@@ -99,14 +99,19 @@ def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
 def test_an_interrupted_call_leaves_nothing_to_the_next(monkeypatch):
     """The answer of a thread that was not waited for is not taken for that of the next call."""
     monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
-    main = threading.main_thread()
+    main, begun = threading.main_thread(), threading.Event()
 
     def slow(start, stop):
-        time.sleep(0.02 if threading.current_thread() is main else 0.5)
+        if threading.current_thread() is main:
+            begun.wait(20)
+        elif not begun.is_set():
+            begun.set()
+            time.sleep(0.3)  # by now the calling thread has done all other parts, and waits
+            signal.pthread_kill(main.ident, signal.SIGINT)
+            time.sleep(0.3)
 
-    threading.Timer(0.3, signal.pthread_kill, (main.ident, signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
-        threads.share(slow, 12, 10**9)  # at 0.3 seconds the calling thread waits for the other
+        threads.share(slow, 12, 10**9)
     ours = []
 
     def record(start, stop):
