@@ -133,7 +133,8 @@ for (gain, batch_norm), seen in sizes.items():
     label = f"{gain} × He, {'with' if batch_norm else 'without'} batch norm"
     axes.semilogy(range(1, 31), seen, color=colour, ls="-" if batch_norm else "--", label=label)
 axes.set(xlabel="layer", ylabel="standard deviation of the output", title="Signals in a plain net before training")
-axes.legend(ncols=2, fontsize=8.5)
+axes.set_ylim(1e-6, 1e10)
+axes.legend(ncols=2, fontsize=8.5, loc="upper left")
 plt.show()
 
 # %% [markdown]

@@ -41,8 +41,8 @@ html_static_path = ["static"]
 html_css_files = ["lessons.css"]
 html_theme_options = {
     "description": "Residual networks from scratch, and what a shortcut does",
-    "page_width": "1290px",
-    "sidebar_width": "230px",
+    "page_width": "1120px",
+    "sidebar_width": "215px",
     "fixed_sidebar": True,
     "show_powered_by": False,
 }
