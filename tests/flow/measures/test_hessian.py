@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinyres
-from tinyres import nn, ops
+from tinyres import models, nn, ops
 from tinyres.errors import ConfigError, GradientError
 from tinyres.flow.measures.hessian import curvature, hessian_product, lanczos
 
@@ -66,6 +66,17 @@ def test_products(kind, method, batch, rng):
     for _ in range(3):
         v = rng.standard_normal(len(expected))
         np.testing.assert_allclose(product(v), expected @ v, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("shortcut", ["B", "none"])
+def test_a_convolutional_net(shortcut, rng):
+    """Along a random direction: the derivative of the gradient, through pooling, shortcuts and batch norm."""
+    net = models.CifarNet(8, shortcut=shortcut, in_channels=2, num_classes=3).astype(np.float64)
+    loss = loss_of(net, rng.standard_normal((5, 8, 6, 2)), rng.integers(0, 3, 5))
+    v = rng.standard_normal(sum(p.size for p in net.parameters()))
+    found = hessian_product(loss, net.parameters())(v)
+    expected = hessian_product(loss, net.parameters(), method="differences", step=1e-6)(v)
+    assert np.linalg.norm(found - expected) < 1e-4 * np.linalg.norm(expected)
 
 
 @pytest.mark.parametrize("statistics", ["training", "running", "batch"])
