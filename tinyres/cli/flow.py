@@ -7,6 +7,7 @@ from typing import Annotated
 
 from tyro.conf import OmitSubcommandPrefixes, subcommand
 
+from tinyres.cli import flow_lesions as lesions
 from tinyres.cli import flow_measures as measures
 from tinyres.cli import flow_records as records
 
@@ -23,9 +24,9 @@ Command = (
     | Annotated[measures.Coactivation, subcommand("coactivation")]
     | Annotated[measures.Shattered, subcommand("shattered")]
     | Annotated[measures.Paths, subcommand("paths")]
-    | Annotated[measures.Lesion, subcommand("lesion")]
-    | Annotated[measures.Truncate, subcommand("truncate")]
-    | Annotated[measures.Shuffle, subcommand("shuffle")]
+    | Annotated[lesions.Lesion, subcommand("lesion")]
+    | Annotated[lesions.Truncate, subcommand("truncate")]
+    | Annotated[lesions.Shuffle, subcommand("shuffle")]
     | Annotated[measures.Jacobian, subcommand("jacobian")]
     | Annotated[measures.Hessian, subcommand("hessian")]
     | Annotated[measures.Landscape, subcommand("landscape")]

@@ -19,7 +19,9 @@ class Documented(Protocol):
     """Numbers that say where they come from: a record, or the result of a measure."""
 
     @property
-    def meta(self) -> dict[str, Any]: ...
+    def meta(self) -> dict[str, Any]:
+        """Model, data, seed ...: names as in a record."""
+        ...
 
 
 Item = TypeVar("Item", bound=Documented)

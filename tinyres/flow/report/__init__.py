@@ -23,7 +23,7 @@ from tinyres.flow.figures.quantities import QUANTITIES, Quantity
 from tinyres.flow.figures.runs import note, runs_of, some
 from tinyres.flow.figures.style import COLOURS
 from tinyres.flow.record import AXES, Record
-from tinyres.train.folder import write_atomically
+from tinyres.train.folder import reason, write_atomically
 
 STEPS = 200
 BLOCKS = tuple(
@@ -63,9 +63,16 @@ def write_report(records: Sequence[Record], path: Path) -> Path:
     Raises
     ------
     ConfigError
-        Without plotly, which comes with the extra `report`; or without records.
+        Without plotly, which comes with the extra `report`; without records; a folder that cannot be made.
     """
-    write_atomically(path, page(records).encode())
+    text = page(records)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot make the folder {path.parent}: {reason(error)}; choose another with --out."
+        ) from None
+    write_atomically(path, text.encode())
     return path
 
 
