@@ -25,7 +25,7 @@ NETS = {"plain": 0.0, "residual": 1.0}
 SEEDS = (0, 1, 2)
 RATES = (0.3, 0.1, 0.03, 0.01, 0.003)
 COMMON = 0.1
-SWEPT, OTHERS = (18, 54), (10, 20, 30, 100)
+SWEPT, OTHERS = (10, 18, 54), (20, 30, 100)
 THRESHOLDS = (0.5, 0.2, 0.1, 0.05, 0.02)
 CURVES = ("loss", "running_error", "train_error", "validation_error", "test_error")
 
