@@ -15,7 +15,7 @@ where $m$ is the mean slope. White noise has $\mathrm{acf}(1) = 0$. Brown noise,
 $\mathrm{acf}(1)$ near 1: its neighbours are alike. Source: Balduzzi et al. 2017, "The shattered gradients problem".
 
 **What to expect.** With depth, the slopes of a plain net turn from brown to white, but only *with batch norm*. Without
-it they stay brown, for a sad reason: most of the net's units have stopped to react. A residual net with batch norm
+it they stay brown, for a sad reason: most of its units have stopped reacting. A residual net with batch norm
 stays far browner at twice the depth. On real images and convolutional nets the picture is the same.
 
 Runs in 10 s on a laptop, no GPU, no network.

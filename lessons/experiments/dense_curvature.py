@@ -47,7 +47,7 @@ def main() -> None:
             for name, shortcut in NETS.items():
                 for seed in SEEDS:
                     net = DenseNet(units, shortcut=shortcut, seed=seed)
-                    found = curvature(net, x, y, method=method, iterations=30, tolerance=2e-2)
+                    found = curvature(net, x, y, method=method, iterations=20, tolerance=5e-2)
                     row = {"net": name, "units": units, "seed": seed, "method": method}
                     errors = [found.largest_error, found.smallest_error]
                     eigenvalues.append(row | {"largest": found.largest, "smallest": found.smallest, "errors": errors})
