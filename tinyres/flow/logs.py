@@ -18,6 +18,7 @@ import numpy as np
 
 from tinyres import machine
 from tinyres.errors import DataError, nearest
+from tinyres.train.folder import write_atomically
 from tinyres.train.start import versions
 
 FOLDER = Path("lessons") / "logs"
@@ -103,7 +104,7 @@ def write_log(
         **numbers,
     }
     path = folder / f"{name}.json"
-    path.write_text(json.dumps(log, indent=1, default=_plain) + "\n", encoding="utf-8")
+    write_atomically(path, (json.dumps(log, indent=1, default=_plain) + "\n").encode())
     return path
 
 
