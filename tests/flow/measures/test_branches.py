@@ -12,6 +12,7 @@ from tinyres import models, nn, ops
 from tinyres.errors import DtypeError, GradientError, ShapeError
 from tinyres.flow.measures.branches import find_blocks, find_places, find_stream
 from tinyres.flow.measures.trace import trace
+from tinyres.flow.measures.walk import number_of_paths
 from tinyres.models.dense import DenseNet
 
 
@@ -52,6 +53,24 @@ def test_somebody_elses_blocks(rng):
     assert outer.shortcut == 1
     assert gate.depth == outer.depth + 1
     assert made.steps[last.merge].node.name == "add"
+
+
+def test_three_terms(rng):
+    """h + F(h) + G(h): the shortcut of the second sum is the side on which h can pass untouched."""
+
+    class Three(nn.Module):
+        def __init__(self):
+            self.f, self.g = nn.Linear(WIDTH, WIDTH, rng=rng), nn.Linear(WIDTH, WIDTH, rng=rng)
+
+        def forward(self, x):
+            return ops.relu(x + self.f(x)) + self.g(x)
+
+    made = traced(Three(), rng, 6, WIDTH)
+    first, second = find_blocks(made)
+    assert (first.shortcut, first.branch) == (0, 1)
+    assert (second.shortcut, second.branch) == (0, 1)
+    assert first.merge in second.beside
+    assert number_of_paths(made, [first, second], made.x.order) == {0: 1, 1: 2}
 
 
 def test_no_block(rng):
