@@ -108,7 +108,9 @@ def shuffling(measured: Sequence[Measured], *, style: Style = SCREEN, bands: boo
     """Draw the error after blocks changed places: the results of `measures.lesion.shuffle`."""
     runs = runs_of(measured, bands)
     text = WHAT.format(examples=measured[0].result.examples) + SHUFFLED
-    with Sheet(style, 2, title="With blocks in another order", note=[text, note(runs)], sharex=False) as sheet:
+    with Sheet(
+        style, 2, title="With blocks in another order", note=[text, note(runs)], sharex=False, whole=False
+    ) as sheet:
         by_tau, by_count = sheet.panels
         for number, run in enumerate(runs):
             for k, item in enumerate(run.records):
@@ -119,7 +121,9 @@ def shuffling(measured: Sequence[Measured], *, style: Style = SCREEN, bands: boo
                 _whole(axes, run, number)
         by_tau.set_title("by how far the order changed")
         by_tau.set_xlabel("Kendall's τ")
-        by_tau.set_xlim(1.03, None)
+        lowest = min(float(item.result.tau.min()) for run in runs for item in run.records)
+        margin = 0.04 * max(1 - lowest, 0.1)
+        by_tau.set_xlim(1 + margin, lowest - margin)  # the order of training to the left
         by_count.set_title("by exchanges made")
         by_count.set_xlabel("exchanges")
         by_tau.set_ylabel(ERROR)
