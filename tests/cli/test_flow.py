@@ -178,4 +178,6 @@ def test_nan_is_shown_and_located(trained, tmp_path, capsys):
     record.gradient_norm[-1, column], record.gradient_nonfinite[-1, column] = np.nan, 4
     record.write(tmp_path / "broken.npz")
     assert main(["flow", "norms", str(tmp_path / "broken.npz"), "--quantity", "gradient", "--out", str(tmp_path)]) == 0
-    assert "1 of 8 are 0 or not finite, first layer2.0.bn2" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "plain8 on digits, seed 0: step 8: the gradient of layer2.0.bn2 is not finite (4 values)" in out
+    assert "1 of 8 are 0 or not finite, first layer2.0.bn2" in out

@@ -56,6 +56,8 @@ def test_numbers_are_those_of_the_record(records):
     residual, plain = data["runs"]
     assert residual["step"] == records[0].step.tolist()
     assert np.allclose(residual["values"]["gradient"], records[0].gradient_norm, rtol=1e-4)
+    assert residual["trouble"] is None
+    assert plain["trouble"].startswith("step 50: the gradient of bn3 is not finite (1 values)")
     assert plain["values"]["gradient"][5][3] == 0
     assert plain["values"]["gradient"][5][5] is None
     assert "split-branch" in residual["values"]

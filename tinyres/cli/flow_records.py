@@ -18,10 +18,14 @@ RUNS = "run folders, .npz records, checkpoints or models"
 
 
 def records_of(targets: tuple[str, ...]) -> list[Record]:
-    """Read the records of run folders and files; a checkpoint, or a fresh model, is recorded now, for one step."""
+    """Read the records of run folders and files; a checkpoint, or a fresh model, is recorded now, for one step.
+
+    Where values are not finite, it is said where that begins.
+    """
     from tinyres.flow.following import record_checkpoint
     from tinyres.flow.nets import net_of, record_net
     from tinyres.flow.record import Record
+    from tinyres.flow.trouble import first_trouble
 
     found = []
     for target in targets:
@@ -32,6 +36,8 @@ def records_of(targets: tuple[str, ...]) -> list[Record]:
             found.append(Record.read(path))
         else:
             found.append(record_net(net_of(target)))
+        if trouble := first_trouble(found[-1]):
+            print(f"{found[-1].title}: {trouble}")
     return found
 
 

@@ -155,7 +155,9 @@ def _with_blocks(records: Sequence[Record], bands: bool) -> list[Run[Record]]:
     residual = [record for record in records if len(record.block)]
     if not residual:
         names = ", ".join(record.title for record in records)
-        raise FlowError(f"there is no residual block in the records of {names}; name a run of a residual net.")
+        raise FlowError(
+            f"there is no residual block in the records of {names}; name a residual net that tinyres recorded."
+        )
     return runs_of(residual, bands)
 
 

@@ -27,8 +27,8 @@ REMOVED = (
 )
 SQUARES = "Squares: blocks that halve the image."
 SHUFFLED = (
-    "Pairs of blocks of equal shape exchange their weights. Kendall's τ of the new order with that of training: 1 for "
-    "that very order, 0 for none of it. Line: median over draws; area: their range."
+    "Pairs of blocks of equal shape exchange their weights, perhaps back again. Kendall's τ of the new order with "
+    "that of training: 1 for that very order, 0 for none of it. Line: median over draws; area: their range."
 )
 
 
@@ -126,6 +126,7 @@ def shuffling(measured: Sequence[Measured], *, style: Style = SCREEN, bands: boo
         by_tau.set_xlim(1 + margin, lowest - margin)  # the order of training to the left
         by_count.set_title("by exchanges made")
         by_count.set_xlabel("exchanges")
+        by_count.set_xticks(np.unique(np.concatenate([item.result.amount for run in runs for item in run.records])))
         by_tau.set_ylabel(ERROR)
         by_tau.set_ylim(-2, 102)
     said = [

@@ -40,7 +40,7 @@ class Run(Generic[Item]):
     """Numbers that are drawn as one line: those of one net, or of all seeds of a model."""
 
     label: str
-    family: str  # "residual" or "plain"
+    family: str  # "residual", "plain", or "" where nobody said
     records: tuple[Item, ...]
 
     @property
@@ -80,11 +80,13 @@ def runs_of(records: Sequence[Item], bands: bool = False) -> list[Run[Item]]:
 
 
 def family(record: Documented) -> str:
-    """Whether a net has shortcuts: "residual" or "plain"."""
-    said = record.meta.get("shortcut", "none")
+    """Whether a net has shortcuts: "residual" or "plain"; "" where neither blocks nor the meta say so."""
+    said = record.meta.get("shortcut", "")
     if said == "default":  # of the model
         said = "none" if "plain" in str(record.meta.get("model")) else "A"
-    return "residual" if len(getattr(record, "block", ())) or said not in (None, "none", 0, "0") else "plain"
+    if len(getattr(record, "block", ())):
+        return "residual"
+    return "" if said in ("", None) else "plain" if str(said) in ("none", "0", "0.0") else "residual"
 
 
 def note(runs: Sequence[Run[Any]]) -> str:
@@ -135,4 +137,4 @@ def _names(metas: Sequence[dict[str, Any]], *, without_seed: bool) -> list[str]:
 def _program(meta: dict[str, Any]) -> str:
     versions = meta.get("versions") or {}
     source = str(meta.get("source", ""))
-    return f"{source} {versions.get(source, '')}".strip()
+    return f"{source} {versions.get('torch' if source == 'pytorch' else source, '')}".strip()

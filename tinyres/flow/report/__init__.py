@@ -23,6 +23,7 @@ from tinyres.flow.figures.quantities import QUANTITIES, Quantity
 from tinyres.flow.figures.runs import note, runs_of, some
 from tinyres.flow.figures.style import COLOURS
 from tinyres.flow.record import AXES, Record
+from tinyres.flow.trouble import first_trouble
 from tinyres.train.folder import reason, write_atomically
 
 STEPS = 200
@@ -127,6 +128,7 @@ def _numbers(record: Record, label: str, family: str, number: int) -> dict[str, 
         "TB": _places(record.block, np.full(len(record.block), "block"), record.block_depth),
         "values": values,
         "axes": {name: AXES[each.array] for name in values for each in EVERYTHING if each.name == name},
+        "trouble": first_trouble(record),
         "meta": {name: value for name, value in record.meta.items() if isinstance(value, str | int | float | bool)},
     }
 

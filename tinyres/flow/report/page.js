@@ -216,6 +216,7 @@ function start() {
   options(byId("mapped"), data.runs.map((run, number) => [number, run.label]));
   byId("step").max = steps.length - 1;
   byId("note").textContent = data.note;
+  byId("trouble").textContent = data.runs.filter((run) => run.trouble).map((run) => `${run.label}: ${run.trouble}`).join(" ");
   byId("runs").replaceChildren(...data.runs.map((run, number) => {
     const label = document.createElement("label"), box = document.createElement("input"), line = document.createElement("i");
     box.type = "checkbox"; box.checked = true; line.style.borderColor = run.colour; line.className = run.family;
