@@ -34,7 +34,7 @@ WITH_NORM: dict[str, dict[str, Any]] = {
 }
 BARE: dict[str, tuple[float, dict[str, Any]]] = {  # without batch norm: learning rate and settings
     "bare-54": (0.1, {"units": 54}),
-    "scaled-54": (0.01, {"units": 54, "scale": 1 / math.sqrt(54)}),
+    "scaled-54": (0.03, {"units": 54, "scale": 1 / math.sqrt(54)}),
     "skipinit-54": (0.1, {"units": 54, "scale": "skipinit"}),
     "skipinit-100": (0.1, {"units": 100, "scale": "skipinit"}),
     "skipinit-100 slow": (0.03, {"units": 100, "scale": "skipinit"}),
