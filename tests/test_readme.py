@@ -97,6 +97,18 @@ def test_the_memory_is_that_of_the_record():
     assert f"{price:.2f} times as long (ResNet-56)" in text
 
 
+def test_recording_costs_what_the_record_says():
+    for kernels in ("default", "numpy"):
+        assert record(f"flow_cost-resnet20-batch128-{kernels}.json")["cost"] < 0.05
+    assert "costs less than 5 % of the time of a step" in " ".join(README.split())
+
+
+def test_every_figure_is_named():
+    flow = importlib.import_module("tinyres.cli.flow")
+    names = {part.__metadata__[0].name for part in flow.Command.__args__}
+    assert {name for name in names if f"`{name}`" not in README} == set()
+
+
 def test_the_errors_are_those_of_the_logs():
     text = " ".join(README.split())
     last = json.loads((RESULTS / "digits_resnet20" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])

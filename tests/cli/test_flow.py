@@ -77,6 +77,17 @@ def test_figures_of_a_record(name, trained, tmp_path, capsys):
     assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".svg", ".csv"}
 
 
+def test_a_comparison_stands_for_its_runs(trained, tmp_path, monkeypatch):
+    for name in ("resnet14", "plain8"):
+        (tmp_path / "both" / name).mkdir(parents=True)
+        for file in ("config.json", "flow.npz"):
+            (tmp_path / "both" / name / file).write_bytes((trained / name / file).read_bytes())
+    (tmp_path / "both" / "compare.json").write_text("{}")
+    out = str(tmp_path / "out")
+    assert main(["flow", "norms", str(tmp_path / "both"), "--quantity", "gradient", "--out", out]) == 0
+    assert {row["run"] for row in rows(tmp_path / "out" / "norms-gradient.csv")} == {"resnet14", "plain8"}
+
+
 def test_a_new_folder_each_time(trained, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["flow", "zeros", str(trained / "plain8")]) == 0

@@ -55,4 +55,14 @@ class Options:
         """The targets; ConfigError with `what` they are if there are none."""
         if not self.targets:
             raise ConfigError(f"nothing to draw: name {what}, as in `tinyres flow {self.name} runs/...`.")
-        return self.targets
+        return unfolded(self.targets)
+
+
+def unfolded(targets: tuple[str, ...]) -> tuple[str, ...]:
+    """Targets, with all runs of a comparison in the place of its folder."""
+    found: list[str] = []
+    for target in targets:
+        compared = (Path(target) / "compare.json").is_file()
+        runs = sorted(str(path.parent) for path in Path(target).glob("*/config.json")) if compared else []
+        found += runs or [target]
+    return tuple(found)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from tinyres.cli.flow_common import Options
+from tinyres.cli.flow_common import Options, unfolded
 from tinyres.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -151,6 +151,6 @@ class Report:
 
         if not self.targets:
             raise ConfigError(f"nothing to draw: name {RUNS}, as in `tinyres flow report runs/...`.")
-        path = write_report(records_of(self.targets), self.out)
+        path = write_report(records_of(unfolded(self.targets)), self.out)
         print(f"{path} ({path.stat().st_size / 1e6:.1f} MB), to be opened in a browser; it needs no network")
         return 0
