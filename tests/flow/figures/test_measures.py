@@ -92,6 +92,7 @@ def test_lesions():
         "resnet8: error 10.0% whole, 30.0% in the median without one block, 90.0% without the block that matters most"
     ]
     assert drawing.table["block"] == ["a", "b", "c", "", "", ""]
+    assert list(drawing.table)[:4] == ["run", "seed", "block", "depth"], "columns in the order of the measure's table"
     assert drawing.table["error"] == [0.9, 0.1, 0.3, 0.2, 0.4, 0.8]
 
 

@@ -73,9 +73,9 @@ def tables(runs: Sequence[Run[Measured]]) -> dict[str, list[Any]]:
             before = len(together["run"])
             together["run"] += [run.label] * rows
             together["seed"] += [item.meta.get("seed", "")] * rows
-            for name in own.keys() - together.keys():
-                together[name] = [""] * before
-            for name in together.keys() - {"run", "seed"}:
+            for name in own:
+                together.setdefault(name, [""] * before)
+            for name in list(together)[2:]:
                 together[name] += own.get(name, [""] * rows)
     return together
 
