@@ -112,6 +112,13 @@ def best_rate(runs: Sequence[Mapping[str, Any]]) -> tuple[float, list[Mapping[st
     return rate, whole[rate]
 
 
+def whole_seeds(runs: Sequence[Mapping[str, Any]], nets: Sequence[str], rates: Sequence[float]) -> list[int]:
+    """The seeds for which each of these nets was trained at each of these rates."""
+    done = {(run["net"], run["lr"], run["seed"]) for run in runs}
+    seeds = sorted({run["seed"] for run in runs})
+    return [seed for seed in seeds if all((net, rate, seed) in done for net in nets for rate in rates)]
+
+
 def collect(logs: Logs) -> list[Claim]:
     """All claims in reading order."""
     import claims_later

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from claims import HOLDS, NOT_HERE, ONLY, WRONG, Claim, Logs, best_rate, last, percent, pick
+from claims import HOLDS, NOT_HERE, ONLY, WRONG, Claim, Logs, best_rate, last, percent, pick, whole_seeds
 
 COMMON = 0.1
 
@@ -126,14 +126,23 @@ def not_the_rate(logs: Logs) -> Claim:
     rate, chosen = best_rate(pick(logs["depth"], net="plain", units=54))
     other, residual = best_rate(pick(logs["depth"], net="residual", units=54))
     every = [min(last(pick(logs["depth"], net="plain", units=54, lr=each), "train_error")) for each in rates]
+    swept = [run for run in pick(logs["conv"], part="depth") if "diverged" not in run]
+    seeds = whole_seeds(swept, ("plain56", "resnet56"), logs["conv"]["rates"])
+    nets = {
+        net: best_rate([run for run in swept if run["net"] == net and run["seed"] in seeds])
+        for net in ("plain56", "resnet56")
+    }
+    errors = {net: last(runs, "clean_train_error") for net, (_, runs) in nets.items()}
     return Claim(
         2, "Section 4.1", "Another learning rate does not cure a deep plain net",
-        HOLDS if min(every) > 0.5 else WRONG,
+        HOLDS if min(every) > 0.5 and min(errors["plain56"]) > max(errors["resnet56"]) + 0.05 else WRONG,
         f"54 units, each net at its best of {len(rates)} rates: plain ({rate}) "
         f"{percent(last(chosen, 'train_error'))}, "
         f"residual ({other}) {percent(last(residual, 'train_error'))} clean training error; lowest of the plain runs "
-        f"{100 * min(every):.1f} %.",
-        "04_depth", ("depth",),
+        f"{100 * min(every):.1f} %. Convolutional nets, seeds {', '.join(map(str, seeds))}: plain-56 at its best of "
+        f"five ({nets['plain56'][0]}) {percent(errors['plain56'])}, ResNet-56 ({nets['resnet56'][0]}) "
+        f"{percent(errors['resnet56'])}.",
+        "04_depth", ("depth", "conv"),
     )  # fmt: skip
 
 

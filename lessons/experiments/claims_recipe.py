@@ -6,73 +6,72 @@ import numpy as np
 from claims import HOLDS, NOT_HERE, ONLY, WRONG, Claim, Logs, last, percent, pick
 
 
+def above(higher: list[float], lower: list[float]) -> bool:
+    """Whether the ranges over the seeds do not overlap."""
+    return min(higher) > max(lower)
+
+
+def schedule(logs: Logs, net: str, drop: float | str, error: str) -> list[float]:
+    """An error at the end of the runs with one schedule."""
+    return last(pick(logs["recipe"], net=net, part="schedule", drop=drop), error)
+
+
 def late_drops(logs: Logs) -> Claim:
-    tests, trains = (
-        {drop: last(pick(logs["recipe"], net="plain", part="schedule", drop=drop), name) for drop in (0.05, 0.25, 0.75)}
-        for name in ("test_error", "train_error")
-    )
-    residual = {
-        drop: last(pick(logs["recipe"], net="residual", part="schedule", drop=drop), "test_error")
+    tests = {
+        (net, drop): schedule(logs, net, drop, "test_error")
+        for net in ("residual", "plain")
         for drop in (0.05, 0.25, 0.75)
     }
-    slow = float(np.median(tests[0.05]) - np.median(tests[0.75])) > 0.01
-    easy = float(np.median(residual[0.05]) - np.median(residual[0.75])) > 0.01
-    verdict = HOLDS if slow and easy else ONLY if slow else WRONG
+    first, quarter = (above(tests["residual", drop], tests["residual", 0.75]) for drop in (0.05, 0.25))
+    verdict = HOLDS if first and quarter else ONLY if first else NOT_HERE
+    said = "; ".join(
+        f"{net} {percent(tests[net, 0.05])}, {percent(tests[net, 0.25])}, {percent(tests[net, 0.75])}"
+        for net in ("residual", "plain")
+    )
     return Claim(
         2, "Section 3.4; reading notes", "Do not lower the learning rate too early",
         verdict,
-        f"the rate divided by 10 after 5, 25 and 75 % of 15 epochs: plain, 18 units, test error "
-        f"{percent(tests[0.05])}, "
-        f"{percent(tests[0.25])}, {percent(tests[0.75])} (clean training error {percent(trains[0.05])}, "
-        f"{percent(trains[0.25])}, {percent(trains[0.75])}); residual, 20 units, test error "
-        f"{percent(residual[0.05])}, "
-        f"{percent(residual[0.25])}, {percent(residual[0.75])}.",
+        f"test error with the rate divided by 10 after 5, 25 and 75 % of 15 epochs, {said}. Between the seeds of the "
+        "plain net (18 units) the differences are too large to tell.",
         "14_recipe", ("recipe",),
-        when="the net learns slowly: for the residual net one epoch at the high rate is enough"
+        when='"too early" is the first epoch: for the residual net (20 units) a quarter of the steps is late enough'
         if verdict == ONLY
         else "",
     )  # fmt: skip
 
 
 def any_drop(logs: Logs) -> Claim:
-    nets = ("plain", "residual")
-    found = {
-        (net, drop): last(pick(logs["recipe"], net=net, part="schedule", drop=drop), "train_error")
-        for net in nets
-        for drop in (0.75, 1.0, "cosine")
-    }
-    better = [float(np.median(found[net, 1.0]) - np.median(found[net, 0.75])) for net in nets]
-    equal = [abs(float(np.median(found[net, "cosine"]) - np.median(found[net, 0.75]))) for net in nets]
-    verdict = HOLDS if better[0] > 0.01 and max(equal) < 0.05 else NOT_HERE
-    said = "; ".join(
-        f"{net}: divided at 75 % {percent(found[net, 0.75])}, cosine {percent(found[net, 'cosine'])}, constant "
-        f"{percent(found[net, 1.0])}"
-        for net in nets
+    drops: dict[float | str, str] = {0.75: "divided by 10 at 75 %", "cosine": "cosine", 1.0: "constant"}
+    running, tests = (
+        {drop: schedule(logs, "residual", drop, name) for drop in drops} for name in ("running_error", "test_error")
     )
+    lower = above(running[1.0], running[0.75]) and above(running[1.0], running["cosine"])
+    same = abs(float(np.median(tests["cosine"]) - np.median(tests[0.75]))) <= 0.01
+    said = "; ".join(f"{name} {percent(running[drop])} and {percent(tests[drop])}" for drop, name in drops.items())
     return Claim(
-        2, "Section 4.2; later practice", "Lowering the rate at the end matters, its exact shape hardly",
-        verdict, f"clean training error after 15 epochs, {said}.", "14_recipe", ("recipe",),
+        2, "Section 4.2; later practice", "Lowering the rate at the end calms training; steps or cosine is the same",
+        HOLDS if lower and same else NOT_HERE,
+        f"residual net of 20 units, running training error and test error: {said}.",
+        "14_recipe", ("recipe",),
     )  # fmt: skip
 
 
 def augmentation(logs: Logs) -> Claim:
-    said, above, clean_above = [], [], []
+    said, running_above, clean_above = [], [], []
     for net, units in logs["recipe"]["nets"].items():
         runs = pick(logs["recipe"], net=net, part="augmentation")
         running, clean, validation = (last(runs, f"{name}_error") for name in ("running", "train", "validation"))
-        above.append(float(np.median(running)) > float(np.median(validation)))
-        clean_above.append(float(np.median(clean)) > float(np.median(validation)))
+        running_above.append(above(running, validation))
+        clean_above.append(above(clean, validation))
         said.append(
             f"{net}, {units} units, last epoch: running {percent(running)}, clean {percent(clean)}, validation "
             f"{percent(validation)}"
         )
-    verdict = ONLY if any(above) and not all(clean_above) else WRONG if not any(above) else HOLDS
-    which = [net for net, higher in zip(logs["recipe"]["nets"], above, strict=True) if higher]
+    verdict = WRONG if not all(running_above) else HOLDS if all(clean_above) else ONLY
     return Claim(
         2, "Figures 4 and 6; reading notes", "With augmentation the training error lies above the validation error",
         verdict, "; ".join(said) + " (digits moved by up to one pixel).", "14_recipe", ("recipe",),
-        when=f"the training error is the running one, on augmented batches ({' and '.join(which)} net here); the clean "
-        "one is below"
+        when="the training error is the running one, on augmented batches: the clean one does not"
         if verdict == ONLY
         else "",
     )  # fmt: skip
@@ -95,7 +94,10 @@ def warm_up(logs: Logs) -> Claim:
     found = {w: pick(logs["conv"], part="warm-up", warmup=w) for w in ("paper", "none")}
     clean = {w: last(runs, "clean_train_error") for w, runs in found.items()}
     tests = {w: last(runs, "test_error") for w, runs in found.items()}
-    verdict = HOLDS if float(np.median(clean["none"])) > float(np.median(clean["paper"])) + 0.1 else NOT_HERE
+    ends = {w: {run["seed"]: run["clean_train_error"][-1] for run in runs} for w, runs in found.items()}
+    seeds = sorted(ends["paper"].keys() & ends["none"].keys())
+    fine = [seed for seed in seeds if ends["none"][seed] <= ends["paper"][seed] + 0.05]
+    verdict = HOLDS if not fine else ONLY if len(fine) < len(seeds) else NOT_HERE
     return Claim(
         2, "Section 4.2, 110 layers", "ResNet-110 needs a warm-up at a small rate before 0.1",
         verdict,
@@ -103,6 +105,9 @@ def warm_up(logs: Logs) -> Claim:
         f"{percent(clean['paper'])}, without {percent(clean['none'])}; test error {percent(tests['paper'])} and "
         f"{percent(tests['none'])}. (The paper says that without it training starts late, and arrives at the same.)",
         "14_recipe", ("conv",),
+        when=f"the first weights are unlucky: with seed {', '.join(map(str, fine))} it trains as well without"
+        if verdict == ONLY
+        else "",
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def wanted() -> list[dict[str, Any]]:
     """Settings of the runs, the most telling first."""
     warm = [
         {"part": "warm-up", "net": "resnet110", "warmup": warmup, "lr": 0.1, "seed": seed}
-        for seed in (0, 1)
+        for seed in (0, 1, 2)
         for warmup in ("paper", "none")
     ]
     sweep = [
