@@ -202,5 +202,5 @@ assert min(np.median(values) for values in dropped.values()) > np.median(without
 # Most of it. Digits are learnt in 300 steps; the paper's schedule has 64,000, and what a long phase at a high rate is
 # worth cannot show in one epoch. Mirroring digits makes no sense, so half of the paper's augmentation is missing. And
 # on ImageNet with very large batches Goyal et al. (2017) found a *constant* warm-up like the paper's worse than none,
-# and a linear ramp better. The CIFAR-10 run of this library with the paper's recipe (13 epochs of ResNet-20 so far) is in
-# benchmarks/results/cifar10_13_epochs.
+# and a linear ramp better. The CIFAR-10 run of this library with the paper's recipe (13 epochs of ResNet-20 so far) is
+# in benchmarks/results/cifar10_13_epochs.
