@@ -17,7 +17,7 @@ def clean(logs: Logs, net: str, units: int) -> list[float]:
 
 def conv(logs: Logs, net: str) -> list[float]:
     """Clean training errors of a convolutional net, a seed each."""
-    return [run["train_error"] for key, run in logs["conv_blocks"]["runs"].items() if key.split()[0] == net]
+    return [run["train_error"] for key, run in logs["gradient_flow"]["runs"].items() if key.split()[0] == net]
 
 
 def degradation(logs: Logs) -> Claim:
@@ -29,7 +29,7 @@ def degradation(logs: Logs) -> Claim:
         HOLDS if holds else WRONG,
         f"clean training error of dense plain nets, 10 units {percent(shallow)}, 54 units {percent(deep)}; "
         f"convolutional plain-20 {percent(small)}, plain-56 {percent(large)}.",
-        "04_depth", ("depth", "conv_blocks"),
+        "04_depth", ("depth", "gradient_flow"),
     )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def easier(logs: Logs) -> Claim:
         1, "Abstract", "Residual nets are easy to optimise however deep they are",
         HOLDS if holds else WRONG,
         f"clean training error of dense residual nets: {said}; ResNet-56 {percent(large)}.",
-        "04_depth", ("depth", "conv_blocks"),
+        "04_depth", ("depth", "gradient_flow"),
     )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def construction(logs: Logs) -> Claim:
         HOLDS if holds else WRONG,
         f"plain-20, trained: {percent(shallow)} clean training error; the same net with 36 identity layers added: "
         f"{percent(deep)}; plain-56 trained from random weights: {percent(found)}.",
-        "10_identity", ("shortcuts", "conv_blocks"),
+        "10_identity", ("shortcuts", "gradient_flow"),
     )  # fmt: skip
 
 
