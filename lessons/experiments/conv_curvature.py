@@ -27,7 +27,7 @@ from tinyres.flow.measures.landscape import landscape
 from tinyres.flow.testbed import Arrays, digits_arrays, train
 from tinyres.nn.module import Module
 
-NETS = ("plain20", "resnet20", "plain56", "resnet56")
+NETS = ("plain56", "resnet56", "plain20", "resnet20")
 SEEDS = (0, 1, 2)
 STAGES = {"layer1": "bn1", "layer3": "layer2"}  # end -> start
 QUANTILES = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)
