@@ -1,0 +1,128 @@
+"""Recording leaves the training as it is, to the byte; and finds its way in nets of strangers."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import tinyres
+from tinyres import Tensor, flow, models, nn, ops, optim
+from tinyres.kernels import memory
+from tinyres.models.dense import DenseNet
+
+
+@pytest.mark.parametrize("use", [{}, {"bn_relu": "composed", "bn_add_relu": "composed"}, {"all": "numpy"}], ids=str)
+@pytest.mark.parametrize("name", ["odd", "small", "residual", "projection", "plain", "recomputed"])
+def test_recording_changes_nothing(name, use, train, batch, nets):
+    """Weights and running averages are equal to the last byte, with fused kernels and with recomputed blocks."""
+    create, shape, classes = nets[name]
+    x, labels = batch(8, shape, classes)
+    with tinyres.use(**use):
+        bare, recorded = create(), create()
+        train(bare, x, labels)
+        record = train(recorded, x, labels, every=2)
+    for (key, a), b in zip(bare.state_dict().items(), recorded.state_dict().values(), strict=True):
+        assert a.tobytes() == b.tobytes(), key
+    assert list(record.step) == [0, 2]
+
+
+def test_recording_stops_with_the_block(batch, nets):
+    x, labels = batch()
+    model = nets["small"][0]()
+    with flow.Recorder(model, every=1) as recorder:
+        pass
+    ops.softmax_cross_entropy(model(Tensor(x)), labels).backward()
+    assert recorder.recorded == 0
+    assert not model.__dict__.get("_forward_hooks")
+    assert not model.first.__dict__.get("_forward_hooks")
+
+
+def test_recomputed_blocks_keep_saving_memory(train, batch):
+    """Recording holds the numbers of nodes, not their arrays: what it adds is a copy of the weights."""
+    x, labels = batch(8, (32, 32, 1), 10)
+
+    def peak(every: int) -> int:
+        model = models.create("resnet20", in_channels=1, recompute=True)
+        train(model, x, labels, steps=1, every=every)
+        memory.release()
+        tracemalloc.start()
+        try:
+            train(model, x, labels, steps=1, every=every)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    with tinyres.use(all="numpy"):
+        assert peak(1) < 1.15 * peak(0)
+
+
+def test_a_net_that_somebody_else_wrote(train, batch, nets):
+    x, labels = batch()
+    record = train(nets["odd"][0](), x, labels, every=1)
+    assert dict(zip(record.layer.tolist(), record.depth.tolist(), strict=True)) == {
+        "mix": 1, "left": 2, "right": 2, "right#2": 3, "shared": 4, "shared#2": 5, "pair.one": 6, "pair[1]": 6, "fc": 7,
+    }  # fmt: skip
+    assert len(record.block) == 2
+    assert np.isfinite(record.split_cosine).all()
+    assert (record.split_error < 1e-6).all()
+    assert np.isfinite(record.gradient_norm).all()
+    place = list(record.parameter).index("unused.weight")
+    assert record.parameter_layer[place] == -1
+    assert np.isnan(record.weight_gradient_norm[:, place]).all()
+    assert (record.update_norm[:, place] == 0).all()
+
+
+def test_other_nets_and_evaluation_do_not_matter(train, batch, nets):
+    x, labels = batch()
+    model, other = nets["small"][0](), nets["small"][0]()
+    sgd = optim.SGD(model.parameters(), 0.1)
+    with flow.Recorder(model, every=1) as recorder:
+        for _ in range(2):
+            ops.softmax_cross_entropy(other(Tensor(x)), labels).backward()
+            model.eval()
+            model(Tensor(x[:3]))
+            with tinyres.no_grad():
+                model.train()(Tensor(x[:5]))
+            loss = ops.softmax_cross_entropy(model(Tensor(x)), labels)
+            sgd.zero_grad()
+            loss.backward()
+            sgd.step()
+            model.eval()
+            model(Tensor(x[:3]))
+            model.train()
+            recorder.step(loss, lr=0.1)
+    wanted = train(nets["small"][0](), x, labels, steps=2, every=1)
+    for name in ("activation_norm", "gradient_norm", "update_norm", "split_cosine"):
+        np.testing.assert_array_equal(getattr(recorder.record, name), getattr(wanted, name))
+
+
+class Gated(nn.Module):
+    """A gate T, which both sides of a sum need: h T + x (1 - T)."""
+
+    def __init__(self):
+        self.branch, self.gate, self.fc = nn.Linear(4, 4, rng=1), nn.Linear(4, 4, rng=2), nn.Linear(4, 3, rng=3)
+        self.stem = nn.Linear(4, 4)
+
+    def forward(self, x):
+        x = self.stem(x)
+        gate = ops.sigmoid(self.gate(x))
+        return self.fc(ops.relu(self.branch(x)) * gate + x * (1.0 - gate))
+
+
+def test_a_gated_shortcut(train, batch):
+    record = train(Gated(), *batch(), steps=1, every=1)
+    assert record.block_depth.tolist() == [2]
+    assert record.split_error[0, 0] < 1e-6
+    assert np.isfinite(record.split_cosine[0, 0])
+
+
+def test_dense_nets_of_the_lessons(train, batch):
+    x, labels = batch(16, (64,), 10)
+    record = train(DenseNet(3), x, labels, steps=1, every=1)
+    assert record.layer[0] == "stem"
+    assert record.block.tolist() == ["units.0", "units.1", "units.2"]
+    assert record.depth.max() == 5
+    assert (record.parameter_layer >= 0).all()
+    assert len(train(DenseNet(3, shortcut=0.0), x, labels, steps=1, every=1).block) == 0
