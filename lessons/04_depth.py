@@ -118,28 +118,32 @@ plt.show()
 # Each net at its best learning rate
 # ----------------------------------
 # A fair comparison gives each net the learning rate that suits it. For every net the rate with the lowest median
-# validation error is chosen out of five; only then is its test error read. With 18 units the plain net is clearly
-# better at 0.03 than at 0.1, so a comparison at 0.1 alone exaggerates the difference. With 54 units no rate helps.
+# validation error is chosen out of five (of equals the smaller); only then is its test error read. With 18 units the
+# plain net is clearly better at 0.03 than at 0.1, so a comparison at 0.1 alone exaggerates the difference. With 54
+# units no rate helps.
+#
+# The paper's remark on its nets of 18 layers, "equal error, faster convergence", is about nets that both train. Here
+# that is so for 10 units: look at the steps until the running error, averaged over 23 batches, is down to 10 %.
 
 # %%
 best: dict[tuple[str, int], float] = {}
-figure, panels = plt.subplots(1, 2, figsize=(9.8, 3.7), sharey=True)
-for axes, units in zip(panels, (18, 54), strict=True):
+reached: dict[tuple[str, int], list[float]] = {}
+figure, panels = plt.subplots(1, 3, figsize=(10.5, 3.6), sharey=True)
+for axes, units in zip(panels, (10, 18, 54), strict=True):
     for name, colour in COLOURS.items():
-        rates = [rate for rate in log["rates"] if len(at(name, units, rate)) == 3]
+        rates = sorted(rate for rate in log["rates"] if len(at(name, units, rate)) == 3)
         chosen = {rate: float(np.median([r["validation_error"][-1] for r in at(name, units, rate)])) for rate in rates}
         best[name, units] = min(rates, key=lambda rate: chosen[rate])
         medians = [100 * float(np.median([r["train_error"][-1] for r in at(name, units, rate)])) for rate in rates]
         axes.semilogx(rates, medians, marker="o", color=colour, label=name)
         axes.plot(best[name, units], medians[rates.index(best[name, units])], "*", ms=15, color=colour)
-        test = np.median([r["test_error"][-1] for r in at(name, units, best[name, units])])
-        steps = [r["steps_to"]["0.1"] for r in at(name, units, best[name, units])]
-        reached = f"{np.median(steps):.0f}" if None not in steps else "never in all seeds"
+        test = [r["test_error"][-1] for r in at(name, units, best[name, units])]
+        reached[name, units] = [r["steps_to"]["0.1"] or np.inf for r in at(name, units, best[name, units])]
         print(
-            f"{name}-{units}: best lr {best[name, units]}, test error {test:.1%}, "
-            f"steps to a running error of 10 %: {reached}"
+            f"{name}-{units}: best lr {best[name, units]}, test error {np.median(test):.1%} "
+            f"({min(test):.1%} to {max(test):.1%}), steps to 10 %: {np.median(reached[name, units]):.0f}"
         )
-    axes.set(xlabel="learning rate", title=f"{units} units (star: chosen on validation images)", ylim=(-3, 100))
+    axes.set(xlabel="learning rate", title=f"{units} units (star: chosen)", ylim=(-3, 100))
 panels[0].set_ylabel("clean training error, median of 3 seeds (%)")
 panels[0].legend()
 plt.show()
@@ -147,8 +151,9 @@ plt.show()
 # %% [markdown]
 # The convolutional nets of the paper
 # -----------------------------------
-# Plain-56 and ResNet-56 on the same digits, from a committed run:
-# ``tinyres train --compare plain56 resnet56 --epochs 12 --seeds 0 1 2``. That record keeps the running training error.
+# Plain-56 and ResNet-56 on the same digits, from two committed runs of 12 epochs. The first is
+# ``tinyres train --compare plain56 resnet56 --epochs 12 --seeds 0 1 2``, at 0.1; its record keeps the running training
+# error. The second is ``python lessons/experiments/conv.py``, at five rates, with 144 images held out.
 
 # %%
 record = log_folder().parents[1] / "benchmarks" / "results" / "digits_depth" / "compare.json"
@@ -157,15 +162,32 @@ conv = {name: [run["train_error"] for run in net["runs"]] for name, net in netwo
 for name, errors in conv.items():
     print(f"{name}: running training error {', '.join(f'{error:.1%}' for error in errors)} (seeds 0, 1, 2)")
 
+sweep = read_log("conv")
+figure, axes = plt.subplots(figsize=(6.4, 3.4))
+lowest: dict[str, float] = {}
+for name, colour in (("plain56", COLOURS["plain"]), ("resnet56", COLOURS["residual"])):
+    found = [r for r in sweep["runs"].values() if r["part"] == "depth" and r["net"] == name and "diverged" not in r]
+    axes.semilogx([r["lr"] for r in found], [100 * r["clean_train_error"][-1] for r in found], "o", color=colour)
+    rates = sorted({r["lr"] for r in found})
+    middle = [float(np.median([r["clean_train_error"][-1] for r in found if r["lr"] == rate])) for rate in rates]
+    axes.plot(rates, [100 * value for value in middle], color=colour, label=name)
+    lowest[name] = min(middle)
+axes.set(xlabel="learning rate", ylabel="clean training error (%)", title="12 epochs on digits; a point for each seed")
+axes.legend()
+plt.show()
+print("lowest median clean training error of the five rates:", {name: f"{value:.1%}" for name, value in lowest.items()})
+
 # %%
 assert live["plain", 54].train_error[-1] > 0.6
 assert live["residual", 54].train_error[-1] < 0.05
 assert min(by_depth["plain"][54]) > 0.6
 assert max(by_depth["residual"][54]) < 0.02
 assert all(max(errors) < 0.02 for errors in by_depth["residual"].values())
+assert np.median(reached["plain", 10]) > 1.5 * np.median(reached["residual", 10])
 for name, low, high in (("plain", 0.5, 1.0), ("residual", 0.0, 0.02)):
     errors = [r["train_error"][-1] for r in at(name, 54, best[name, 54])]
     assert low <= min(errors) <= max(errors) <= high, (name, errors)
+assert lowest["plain56"] > lowest["resnet56"] + 0.05
 assert min(conv["plain56"]) > 0.5 > 0.2 > max(conv["resnet56"])
 
 # %% [markdown]
