@@ -128,10 +128,10 @@ def test_the_record(recorded):
     assert flow.first_trouble(record) is None
 
 
-@pytest.mark.parametrize("name", list(QUANTITIES))
+@pytest.mark.parametrize("name", QUANTITIES)
 def test_every_figure_of_layers_is_drawn(recorded, name, tmp_path):
     record = flow.Record.read(recorded[2])
-    for draw in (against_depth, heat_map):
-        files = save(draw([record], QUANTITIES[name]), tmp_path, f"{name}-{draw.__name__}")
+    for draw in (against_depth, heat_map) if name == "gradient" else (against_depth,):
+        files = save(draw([record], QUANTITIES[name]), tmp_path, draw.__name__)
         assert {".png", ".svg", ".csv"} <= {path.suffix for path in files}
         assert all(path.stat().st_size > 200 for path in files)
