@@ -16,8 +16,8 @@ from tinyres.flow.figures.style import SCREEN, Drawing, Sheet, Style
 DEPTH = "depth (weighted layers up to here)"
 SIGNAL = (
     "Stream: the input of the first block and the sum of each block, before its ReLU; in a plain net the result of "
-    "each layer's weights. Over examples and pixels of a batch: squared mean and variance of each channel, averaged over "
-    "channels. Branch: variance at its end, before the sum (none in a plain net)."
+    "each layer's weights. Over examples and pixels of a batch: squared mean and variance of each channel, averaged "
+    "over channels. Branch: variance at its end, before the sum (none in a plain net)."
 )
 RESPONSE = (
     "Standard deviation of the response of each layer over examples, pixels and channels: its output after {after}, "

@@ -75,13 +75,20 @@ def curvature(measured: Sequence[Measured], *, style: Style = SCREEN, bands: boo
     -------
     Drawing
     """
+    from matplotlib.ticker import SymmetricalLogLocator
+
     runs = runs_of(measured, bands)
-    everything = np.concatenate([item.result.history.ravel() for run in runs for item in run.records])
-    linear = max(float(np.median(np.abs(everything))) * 1e-2, 1e-12)
+    found = [
+        abs(value) for run in runs for item in run.records for value in (item.result.largest, item.result.smallest)
+    ]
+    linear = 10 ** np.floor(np.log10(max(min(found), 1e-6 * max(found), 1e-12)))  # around 0 the axis is linear
     with Sheet(style, 2, title="Curvature of the loss", note=[HESSIAN, note(runs)], sharex=False) as sheet:
         ends, history = sheet.panels
         for axes in sheet.panels:
-            axes.set_yscale("symlog", linthresh=linear)
+            axes.set_yscale("symlog", linthresh=linear, linscale=0.6)
+            ticks = SymmetricalLogLocator(base=10, linthresh=linear)
+            ticks.set_params(numticks=9)
+            axes.yaxis.set_major_locator(ticks)
             reference(axes, 0.0)
         for number, run in enumerate(runs):
             for item in run.records:
