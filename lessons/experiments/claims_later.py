@@ -42,21 +42,20 @@ def identity(logs: Logs) -> Claim:
 
 def gates(logs: Logs) -> Claim:
     found = {
-        (exclusive, bias): last(pick(logs["identity"], kind="gate", exclusive=exclusive, bias=bias), "train_error")
+        (exclusive, bias): last(runs, "train_error")
         for exclusive in (True, False)
         for bias in (0.0, -6.0)
+        if (runs := pick(logs["identity"], kind="gate", exclusive=exclusive, bias=bias))
     }
-    closed = [*found[True, 0.0], *found[False, 0.0]]
-    opened = [*found[True, -6.0], *found[False, -6.0]]
-    verdict = ONLY if float(np.median(opened)) + 0.1 < float(np.median(closed)) else NOT_HERE
+    half, opened = (
+        {exclusive: values for (exclusive, bias), values in found.items() if bias == wanted} for wanted in (0.0, -6.0)
+    )
+    verdict = ONLY if all(min(half[e]) > max(opened[e]) + 0.1 for e in opened) else NOT_HERE
+    where = {True: "a gate on both paths", False: "a gate on the shortcut alone"}
+    said = "; ".join(f"{where[e]}, half open at first {percent(half[e])}, open {percent(opened[e])}" for e in opened)
     return Claim(
         3, "He et al. 2016; highway networks", "A gate can stand in for the identity shortcut",
-        verdict,
-        "30 units, clean training error with gates half open at first (bias 0): on both paths "
-        f"{percent(found[True, 0.0])}, on the shortcut alone {percent(found[False, 0.0])}; with the shortcut "
-        f"open at first "
-        f"(bias -6): {percent(found[True, -6.0])} and {percent(found[False, -6.0])}.",
-        "10_identity", ("identity",),
+        verdict, f"30 units, clean training error: {said} (biases 0 and -6).", "10_identity", ("identity",),
         when="it begins nearly as the identity" if verdict == ONLY else "",
     )  # fmt: skip
 
