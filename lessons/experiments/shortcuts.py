@@ -59,7 +59,7 @@ def main() -> None:
             before = summary(train(shallow, data, epochs=6, seed=seed, every=6))
             found: dict[str, Any] = {"shallow": before}
             deep = deepened(shallow, 56, data.x)
-            found["deep"] = {part: error_of(deep, *pair) for part, pair in _parts(data).items()}
+            found["deep"] = {part: round(error_of(deep, *pair), 5) for part, pair in _parts(data).items()}
             for lr in RATES:
                 deep = deepened(shallow, 56, data.x)
                 found[f"trained on at {lr}"] = summary(train(deep, data, epochs=2, lr=lr, drop=1, seed=seed, every=2))
