@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import importlib
 import importlib.util
 import io
 import json
+import math
 import re
 import shlex
+import statistics
 from pathlib import Path
 
 import pytest
@@ -101,6 +104,18 @@ def test_recording_costs_what_the_record_says():
     for kernels in ("default", "numpy"):
         assert record(f"flow_cost-resnet20-batch128-{kernels}.json")["cost"] < 0.05
     assert "costs less than 5 % of the time of a step" in " ".join(README.split())
+
+
+def test_gradients_explode_as_the_log_says():
+    rows = list(csv.DictReader((RESULTS / "digits_flow56" / "norms-gradient.csv").read_text().splitlines()))
+    growth = {}
+    for run in ("plain56", "resnet56"):
+        points = [(float(r["depth"]), math.log(float(r["value"]))) for r in rows if (r["run"], r["step"]) == (run, "0")]
+        growth[run] = math.exp(-statistics.linear_regression(*zip(*points, strict=True)).slope)
+    said = (
+        f"grows {growth['plain56']:.2f} times a layer toward the input, with shortcuts {growth['resnet56']:.2f} times"
+    )
+    assert said in " ".join(README.split())
 
 
 def test_every_figure_is_named():
