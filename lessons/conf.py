@@ -35,6 +35,7 @@ exclude_patterns = [
     "sg_execution_times.rst",
     "gallery/sg_execution_times.rst",
 ]
+suppress_warnings = ["sphinx_gallery.duplicate_filename"]  # gallery/ of an earlier build lies among the lessons
 html_theme = "alabaster"
 html_title = "tinyres: lessons"
 html_static_path = ["static"]
@@ -98,6 +99,22 @@ def display(self: HTML5Translator, node: Element) -> None:
     raise SkipNode
 
 
+def claims_page(app: Sphinx) -> None:
+    """Write claims.rst from claims.md, whose Markdown is headings, lists, bold, code and links to lessons."""
+    text = (HERE / "claims.md").read_text(encoding="utf-8")
+    text = re.sub(r"`([^`]+)`", r"``\1``", text)
+    text = re.sub(r"\[(\w+)\]\(\1\.py\)", r":doc:`gallery/\1`", text)
+    lines = []
+    for line in text.splitlines():
+        marks, _, title = line.partition(" ")
+        if marks and not marks.strip("#"):
+            lines += [title, "=-~"[len(marks) - 1] * len(title)]
+        else:
+            lines.append(line)
+    (HERE / "claims.rst").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("builder-inited", claims_page)
     app.connect("source-read", dollars)
     app.add_html_math_renderer("mathml", (inline, None), (display, None))
