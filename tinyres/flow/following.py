@@ -78,8 +78,14 @@ def _earlier(folder: Path) -> Record | None:
 
 def meta_of(config: Config) -> dict[str, Any]:
     """What a record says about a run of these settings."""
-    names = ("model", "data", "seed", "batch", "shortcut", "dtype", "iterations")
-    return {name: getattr(config, name) for name in names} | {"kernels": config.kernels or "default"}
+    names = ("model", "data", "seed", "batch", "dtype", "iterations")
+    said = {"shortcut": shortcut_of(config.model, config.shortcut), "kernels": config.kernels or "default"}
+    return {name: getattr(config, name) for name in names} | said
+
+
+def shortcut_of(model: str, shortcut: str) -> str:
+    """The shortcut that "default" means for a model of this name."""
+    return ("none" if "plain" in model else "A") if shortcut == "default" else shortcut
 
 
 def record_checkpoint(

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from tinyres.data import Dataset, Loader, Split, load, pixel_mean
 from tinyres.errors import ConfigError, FlowError
+from tinyres.flow.following import shortcut_of
+from tinyres.flow.measures.state import unchanged
 from tinyres.flow.record import Record
 from tinyres.flow.recorder import Recorder
 from tinyres.models import create
@@ -97,7 +99,7 @@ def net_of(
         dataset = load(data or config.data, root or (config.root if data in (None, config.data) else None))
         _check(path, dataset, saved.meta.image_shape, len(saved.meta.classes))
         model, mean = restored_model(saved), saved.tensors["data.mean"]
-        said = {"model": config.model, "shortcut": _kind(config.model, saved.meta.shortcut), "seed": config.seed}
+        said = {"model": config.model, "shortcut": shortcut_of(config.model, saved.meta.shortcut), "seed": config.seed}
         said |= {"weights": f"after step {saved.meta.step}", "dtype": config.dtype}
     else:
         dataset = load(data or "digits", root)
@@ -105,7 +107,7 @@ def net_of(
         mean = pixel_mean(dataset.train, dataset.scale, dtype)
         said = {
             "model": target,
-            "shortcut": _kind(target, shortcut),
+            "shortcut": shortcut_of(target, shortcut),
             "seed": seed,
             "weights": "initial",
             "dtype": dtype,
@@ -120,11 +122,13 @@ def net_of(
 
 
 def record_net(net: Net) -> Record:
-    """The gradient flow of a net on its images, in training mode, as a record of one step; nothing is updated."""
-    with Recorder(net.model.train(), every=1, meta={**net.meta, "batch": len(net.x)}) as recorder:
-        loss = softmax_cross_entropy(net.model(Tensor(net.x)), net.labels)
+    """The gradient flow of a net on its images, in training mode, as a record of one step; it is left as it was."""
+    with unchanged(net.model), Recorder(net.model, every=1, meta={**net.meta, "batch": len(net.x)}) as recorder:
+        loss = softmax_cross_entropy(net.model.train()(Tensor(net.x)), net.labels)
         loss.backward()
         recorder.step(loss, updated=False)
+    for parameter in net.model.parameters():
+        parameter.grad = None
     return recorder.record
 
 
@@ -135,10 +139,6 @@ def fresh(name: str, dataset: Dataset, *, seed: int = 0, shortcut: str = "defaul
         inputs = math.prod(shape)
         return DenseNet(int(match[2]), inputs=inputs, num_classes=classes, shortcut=0.0 if match[1] else 1.0, seed=seed)
     return create(name, shortcut=shortcut, num_classes=classes, in_channels=shape[-1], seed=seed)
-
-
-def _kind(model: str, shortcut: str) -> str:
-    return ("none" if "plain" in model else "A") if shortcut == "default" else shortcut
 
 
 def _check(path: Path, dataset: Dataset, shape: tuple[int, ...], classes: int) -> None:

@@ -82,8 +82,6 @@ def runs_of(records: Sequence[Item], bands: bool = False) -> list[Run[Item]]:
 def family(record: Documented) -> str:
     """Whether a net has shortcuts: "residual" or "plain"; "" where neither blocks nor the meta say so."""
     said = record.meta.get("shortcut", "")
-    if said == "default":  # of the model
-        said = "none" if "plain" in str(record.meta.get("model")) else "A"
     if len(getattr(record, "block", ())):
         return "residual"
     return "" if said in ("", None) else "plain" if str(said) in ("none", "0", "0.0") else "residual"
