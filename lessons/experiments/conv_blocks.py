@@ -25,8 +25,8 @@ from tinyres.flow.testbed import Arrays, digits_arrays, train
 
 LOG = "conv_blocks"
 SEEDS = (0, 1, 2)
-EPOCHS = {"plain20": 20, "resnet20": 20, "resnet56": 20, "plain56": 20, "resnet110": 30}
-ROUNDS = ("plain20", "resnet20", "resnet56"), ("resnet110",), ("plain56",)
+EPOCHS = {"plain20": 20, "resnet20": 20, "resnet56": 20, "resnet110": 30}
+ROUNDS = ("plain20", "resnet20", "resnet56"), ("resnet110",)
 WARMUP = {"resnet56": 92, "resnet110": 92}  # steps at lr 0.01, four epochs: without them some seeds are lost
 BATCH, PER_EPOCH = 64, 23
 
