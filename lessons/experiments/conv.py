@@ -48,13 +48,13 @@ def run(settings: dict[str, Any]) -> dict[str, Any]:
             validation=0.1, clean_train_error=True, evaluate_every=3 * STEPS, checkpoint_every=10**6, runs=folder,
         )  # fmt: skip
         try:
-            lines = fit(config).history
+            result = fit(config)
         except TrainingError as error:
             return settings | {"diverged": str(error)}
-    if lines[-1]["step"] != EPOCHS * STEPS:
+    if result.interrupted:
         sys.exit("interrupted: a run that was stopped early is not kept.")
     names = ("step", "train_error", "clean_train_error", "validation_error", "test_error")
-    return settings | {name: [round(float(line[name]), 5) for line in lines] for name in names}
+    return settings | {name: [round(float(line[name]), 5) for line in result.history] for name in names}
 
 
 def main() -> None:
