@@ -96,7 +96,6 @@ CHOOSE = (
 TRACES = "return document.querySelectorAll(arguments[0] + ' .scatterlayer .trace').length"
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not (chromium.DRIVER and chromium.BROWSER), reason="needs Chromium and chromedriver")
 def test_in_a_browser(records, tmp_path):
     path = write_report(records, tmp_path / "report.html")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tinyres.cli.flow_common import Options
+from tinyres.errors import ConfigError
 
 if TYPE_CHECKING:
     from tinyres.flow.figures.runs import Measured
@@ -33,7 +34,6 @@ class Nets(Options):
 
     def nets(self, *, trained: bool = False) -> list[Net]:
         """The nets that were asked for; with `trained`, fresh ones are refused."""
-        from tinyres.errors import ConfigError
         from tinyres.flow.nets import net_of
 
         found = []
@@ -118,6 +118,8 @@ class Shattered(Nets):
         from tinyres.flow.figures.shattered import shattered
         from tinyres.flow.measures.shattered import neighbours, shattering
 
+        if self.images < 2:
+            raise ConfigError(f"images is {self.images}; a line leads from one image to another: 2 or more are wanted.")
         nets = self.nets()
 
         def along(net: Net) -> Any:
@@ -233,7 +235,6 @@ class Init(Nets):
         import dataclasses
 
         from tinyres.data import load
-        from tinyres.errors import ConfigError
         from tinyres.flow.figures.initial import sweep
         from tinyres.flow.measures.initial import initial_gradients
         from tinyres.flow.nets import fresh

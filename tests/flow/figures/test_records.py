@@ -90,6 +90,12 @@ def test_all_panels_have_common_axes(made_up):
     assert {line.get_linestyle() for line in overlay.lines} == {"-", "--"}, "plain nets are dashed"
 
 
+def test_any_number_of_runs_can_be_told_apart(made_up):
+    drawing = against_depth([made_up(seed=seed, steps=(0,)) for seed in range(16)], GRADIENT)
+    looks = {(line.get_color(), str(line._unscaled_dash_pattern)) for line in drawing.figure.axes[0].lines}
+    assert len(looks) == 16
+
+
 def test_bands_are_median_and_range(made_up):
     seeds = [made_up(seed=seed, steps=(0, 10)) for seed in range(3)]
     drawing = against_depth([*seeds, made_up("plain8", "none")], GRADIENT, bands=True, style=PAPER)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tinyres.errors import FlowError
 from tinyres.flow.figures.axes import band, line, reference
 from tinyres.flow.figures.runs import Run, note, runs_of
-from tinyres.flow.figures.style import COLOURS, SCREEN, Drawing, Sheet, Style
+from tinyres.flow.figures.style import COLOURS, SCREEN, Drawing, Sheet, Style, look
 from tinyres.flow.record import SPLIT, Record
 
 if TYPE_CHECKING:
@@ -69,12 +69,12 @@ def branches(records: Sequence[Record], *, style: Style = SCREEN, step: int = -1
             axes.set_title(text)
         by_depth, by_size, share = sheet.panels
         for number, run in enumerate(runs):
-            ink, x = COLOURS[number % len(COLOURS)], run.first.block_depth
+            x = run.first.block_depth
             branch, stream = _at_step(run, "branch_std", step), _at_step(run, "stream_std", step)
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = branch / stream
-            bold: dict[str, Any] = {"color": ink, "lw": 1.3 * style.line}
-            _draw(sheet, by_depth, x, stream, color=ink, lw=0.6 * style.line)
+            bold = {**look(number, run.family), "lw": 1.3 * style.line}
+            _draw(sheet, by_depth, x, stream, **{**bold, "lw": 0.6 * style.line})
             _draw(sheet, by_depth, x, branch, label=run.label, **bold)
             _draw(sheet, by_size, np.arange(1, len(x) + 1), -np.sort(-branch, axis=1), **bold)
             _draw(sheet, share, x, ratio, **bold)

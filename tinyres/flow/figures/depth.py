@@ -16,7 +16,7 @@ from tinyres.errors import ConfigError
 from tinyres.flow.figures.axes import band, line
 from tinyres.flow.figures.quantities import Quantity, profile
 from tinyres.flow.figures.runs import Run, common_steps, note, runs_of, some
-from tinyres.flow.figures.style import COLOURS, DASHES, SCREEN, Drawing, Sheet, Style
+from tinyres.flow.figures.style import SCREEN, Drawing, Sheet, Style, look
 from tinyres.flow.record import Record
 
 if TYPE_CHECKING:
@@ -160,10 +160,9 @@ def _overlay(sheet: Sheet, axes: Axes, profiles: Sequence[_Profile]) -> None:
     alone = f"step {' and '.join(map(str, last))}"
     axes.set_title("overlaid: first step (thin), last step (bold)" if trained else alone)
     for number, p in enumerate(profiles):
-        colour, dashes = COLOURS[number % len(COLOURS)], DASHES[p.run.family]
-        drawn: dict[str, Any] = {"color": colour, "ls": dashes, "log": p.quantity.log}
+        drawn: dict[str, Any] = {**look(number, p.run.family), "log": p.quantity.log}
         if len(p.steps) > 1:
             line(sheet, axes, p.depth, p.middle[0], lw=0.6 * sheet.style.line, **drawn)
         line(sheet, axes, p.depth, p.middle[-1], lw=1.3 * sheet.style.line, label=p.run.label, **drawn)
         if len(p.run.records) > 1:
-            band(axes, p.depth, p.low[-1], p.high[-1], colour)
+            band(axes, p.depth, p.low[-1], p.high[-1], drawn["color"])

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinyres.flow.figures.axes import band
-from tinyres.flow.figures.measured import colour_of, curves, median, tables
+from tinyres.flow.figures.measured import curves, median, tables
 from tinyres.flow.figures.runs import Measured, Run, note, runs_of
-from tinyres.flow.figures.style import DASHES, SCREEN, Drawing, Sheet, Style
+from tinyres.flow.figures.style import SCREEN, Drawing, Sheet, Style, look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +58,7 @@ def lesions(
         for number, run in enumerate(runs):
             r = run.first.result
             wide = np.flatnonzero(r.changes_shape)
-            one.plot(wide + 1, 100 * _median(run)[wide], "s", ms=6, mfc="none", color=colour_of(number))
+            one.plot(wide + 1, 100 * _median(run)[wide], "s", ms=6, mfc="none", color=look(number, run.family)["color"])
             _whole(one, run, number)
             _whole(many, run, number)
             _over(many, drawn[number], number, lambda r: r.amount)
@@ -115,7 +115,14 @@ def shuffling(measured: Sequence[Measured], *, style: Style = SCREEN, bands: boo
         for number, run in enumerate(runs):
             for k, item in enumerate(run.records):
                 label = run.label if k == 0 else None
-                by_tau.plot(item.result.tau, 100 * item.result.error, "o", ms=3, color=colour_of(number), label=label)
+                by_tau.plot(
+                    item.result.tau,
+                    100 * item.result.error,
+                    "o",
+                    ms=3,
+                    color=look(number, run.family)["color"],
+                    label=label,
+                )
             _over(by_count, run, number, lambda r: r.amount)
             for axes in sheet.panels:
                 _whole(axes, run, number)
@@ -144,13 +151,15 @@ def _over(axes: Axes, run: Run[Measured], number: int, amount: Callable[[Any], N
     """Median and range of the error over draws (and seeds), by amount."""
     x = np.unique(np.concatenate([amount(item.result) for item in run.records]))
     groups = [np.concatenate([100 * i.result.error[amount(i.result) == each] for i in run.records]) for each in x]
-    axes.plot(x, [np.median(group) for group in groups], "o", ls=DASHES[run.family], ms=3, color=colour_of(number))
-    band(axes, x, [group.min() for group in groups], [group.max() for group in groups], colour_of(number))
+    axes.plot(x, [np.median(group) for group in groups], marker="o", ms=3, **look(number, run.family))
+    band(
+        axes, x, [group.min() for group in groups], [group.max() for group in groups], look(number, run.family)["color"]
+    )
 
 
 def _whole(axes: Axes, run: Run[Measured], number: int) -> None:
     height = 100 * median(run, lambda r: r.whole_error)
-    axes.axhline(height, color=colour_of(number), lw=0.7, ls=(0, (1, 2)), zorder=1)
+    axes.axhline(height, color=look(number, run.family)["color"], lw=0.7, ls=(0, (1, 2)), zorder=1)
 
 
 def _median(run: Run[Measured]) -> NDArray[Any]:

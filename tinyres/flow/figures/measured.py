@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from tinyres.flow.figures.axes import band, line
 from tinyres.flow.figures.runs import Measured, Run
-from tinyres.flow.figures.style import COLOURS, DASHES, Sheet
+from tinyres.flow.figures.style import Sheet, look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +45,7 @@ def curves(
         Of the lines, beside their colour and dashes.
     """
     for number, run in zip(numbers or range(len(runs)), runs, strict=True):
-        drawn: dict[str, Any] = {"color": colour_of(number), "ls": DASHES[run.family], "log": log, **style}
+        drawn: dict[str, Any] = {**look(number, run.family), "log": log, **style}
         found = [tuple(np.asarray(each, float) for each in pick(item.result)) for item in run.records]
         x = found[0][0]
         if all(np.array_equal(each, x) for each, _ in found):
@@ -56,11 +56,6 @@ def curves(
         else:
             for k, (own, y) in enumerate(found):
                 line(sheet, axes, own, y, label=run.label if k == 0 else None, **drawn)
-
-
-def colour_of(number: int) -> str:
-    """The colour of the run with this number."""
-    return COLOURS[number % len(COLOURS)]
 
 
 def tables(runs: Sequence[Run[Measured]]) -> dict[str, list[Any]]:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinyres.flow.figures.axes import reference
-from tinyres.flow.figures.measured import colour_of, curves, median, tables
+from tinyres.flow.figures.measured import curves, median, tables
 from tinyres.flow.figures.runs import Measured, note, runs_of
-from tinyres.flow.figures.style import QUIET, SCREEN, Drawing, Sheet, Style
+from tinyres.flow.figures.style import QUIET, SCREEN, Drawing, Sheet, Style, look
 
 DEFINITION = (
     "Trace: derivative of one logit along a line of {points} inputs from one training image to another, divided by its "
@@ -49,7 +49,9 @@ def shattered(
         acf, cosine = sheet.panels[-2:]
         for number, (run, axes) in enumerate(zip(runs, sheet.panels, strict=False)):
             trace = run.first.result.gradients[:, 0]
-            axes.plot(np.linspace(0, 1, len(trace)), trace / np.abs(trace).max(), color=colour_of(number), lw=0.8)
+            axes.plot(
+                np.linspace(0, 1, len(trace)), trace / np.abs(trace).max(), color=look(number, "")["color"], lw=0.8
+            )
             reference(axes, 0.0)
             axes.set_ylim(-1.08, 1.08)
             axes.set_title(f"trace: {run.label}")

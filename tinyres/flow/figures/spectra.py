@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinyres.flow.figures.axes import reference
-from tinyres.flow.figures.measured import colour_of, curves, median, tables
+from tinyres.flow.figures.measured import curves, median, tables
 from tinyres.flow.figures.runs import Measured, note, runs_of
-from tinyres.flow.figures.style import INK, SCREEN, Drawing, Sheet, Style
+from tinyres.flow.figures.style import INK, SCREEN, Drawing, Sheet, Style, look
 
 JACOBIAN = (
     "Singular values of J = d({end}) / d({start}), one matrix {shape} an image; the line is the median over images, "
@@ -92,7 +92,7 @@ def curvature(measured: Sequence[Measured], *, style: Style = SCREEN, bands: boo
             reference(axes, 0.0)
         for number, run in enumerate(runs):
             for item in run.records:
-                r, ink = item.result, colour_of(number)
+                r, ink = item.result, look(number, run.family)["color"]
                 for value, error, mark in ((r.largest, r.largest_error, "^"), (r.smallest, r.smallest_error, "v")):
                     ends.errorbar([number], [value], [error], fmt=mark, color=ink, ms=6, capsize=3, lw=style.line)
         ends.set_xticks(range(len(runs)), [run.label.replace(", ", "\n") for run in runs])

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
 INK, QUIET, PALE, GRID = "#333333", "#666666", "#BBBBBB", "#E6E6E6"
 DASHES = {"residual": "-", "plain": (0, (5, 2)), "": "-"}
+MORE = ((0, (9, 1.5, 1.5, 1.5)), (0, (1.5, 1.5)), (0, (4, 1.5, 1.5, 1.5, 1.5, 1.5)))  # when the colours begin again
 STEPS, MATRIX, SIGNED = "viridis", "cividis", "PuOr_r"
 BAND = 0.18  # opacity of the range over seeds
 
@@ -64,6 +65,12 @@ class Drawing:
     figure: Figure
     table: Mapping[str, Sequence[Any]]
     said: list[str] = field(default_factory=list)
+
+
+def look(number: int, family: str) -> dict[str, Any]:
+    """Colour and dashes of the run with this number."""
+    turn, place = divmod(number, len(COLOURS))
+    return {"color": COLOURS[place], "ls": DASHES[family] if turn == 0 else MORE[(turn - 1) % len(MORE)]}
 
 
 class Sheet:
