@@ -73,11 +73,14 @@ def moments(x: Array) -> tuple[float, float, float, int, int]:
     sums, counts = np.empty((pieces, 2)), np.empty((pieces, 2), np.int64)
     largest = np.empty(pieces, kind)
     sign = (1 << (8 * values.itemsize - 1)) - 1  # all bits but that of the sign
-    constants = kind(sign), kind(infinity)
-    share(_moments, pieces, OPERATIONS * values.size, values, bits, *constants, sums, largest, counts)
-    total, square = sums.sum(axis=0)
-    zeros, nonfinite = counts.sum(axis=0)
-    return float(total), float(square), float(largest.max().view(values.dtype)), int(zeros), int(nonfinite)
+    arguments = values, bits, kind(sign), kind(infinity), sums, largest, counts
+    if pieces == 1 and values.flags.writeable:  # most parameters: no sum over pieces, no threads
+        _moments(0, 1, *arguments)
+        (total, square), (zeros, nonfinite) = sums[0].tolist(), counts[0].tolist()
+    else:
+        share(_moments, pieces, OPERATIONS * values.size, *arguments)
+        (total, square), (zeros, nonfinite) = sums.sum(axis=0).tolist(), counts.sum(axis=0).tolist()
+    return total, square, float(largest.view(values.dtype)[largest.argmax()]), zeros, nonfinite
 
 
 def products(a: Array, b: Array, whole: Array) -> NDArray[np.float64]:
