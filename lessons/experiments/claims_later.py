@@ -50,7 +50,7 @@ def gates(logs: Logs) -> Claim:
     half, opened = (
         {exclusive: values for (exclusive, bias), values in found.items() if bias == wanted} for wanted in (0.0, -6.0)
     )
-    verdict = ONLY if all(min(half[e]) > max(opened[e]) + 0.1 for e in opened) else NOT_HERE
+    verdict = ONLY if all(min(half[e]) > max(opened[e]) + 0.05 for e in opened) else NOT_HERE
     where = {True: "a gate on both paths", False: "a gate on the shortcut alone"}
     said = "; ".join(f"{where[e]}, half open at first {percent(half[e])}, open {percent(opened[e])}" for e in opened)
     return Claim(
