@@ -112,7 +112,14 @@ def test_in_a_browser(records, tmp_path):
         shown.run("document.querySelector('#runs input').click()")
         assert shown.run(TRACES, "#depth") == 2, "one run, and its marks"
         shown.run("document.querySelector('#runs input').click()")
+        span = "return document.getElementById('depth').layout.yaxis.range"
+        still = shown.run(span)
+        shown.run("document.getElementById('fit').click()")
+        assert shown.run(span) != still
+        shown.run("document.getElementById('fit').click()")
+        assert shown.run(span) == still
         shown.run(CHOOSE, "layers", "bn3")
+        assert shown.run("return document.querySelectorAll('#time .legend .traces').length") == 1
         assert shown.run("return document.querySelector('#time .gtitle').textContent").endswith("picked layers")
         for quantity in shown.run("return [...document.getElementById('quantity').options].map((o) => o.value)"):
             shown.run(CHOOSE, "quantity", quantity)

@@ -7,7 +7,7 @@ const byId = (name) => document.getElementById(name);
 const quantityOf = Object.fromEntries(data.quantities.map((q) => [q.name, q]));
 const steps = [...new Set(data.runs.flatMap((run) => run.step))].sort((a, b) => a - b);
 const state = {
-  quantity: data.quantities[0].name, kind: "", at: 0, first: false, mapped: 0,
+  quantity: data.quantities[0].name, kind: "", at: 0, first: false, fit: false, mapped: 0,
   shown: data.runs.map(() => true), picked: new Set(),
 };
 const INK = "#333", GRID = "#e6e6e6";
@@ -48,9 +48,10 @@ function beforeTheNext(depth) {  // layers of each depth up to where the forward
 
 function visible() { return data.runs.filter((_, number) => state.shown[number]); }
 
-function limits(name) {  // of all visible runs at all steps, so that the axis stands still while the slider moves
+function limits(name, fit) {  // of all visible runs at all steps, so that the axis stands still; or, to fit, at this one
   let low = Infinity, high = -Infinity;
-  for (const run of visible()) for (const k of chosen(run, name)) for (const row of run.values[name]) {
+  const rowsOf = (run) => (fit ? run.values[name].filter((_, row) => row === rowOf(run) || (state.first && row === 0)) : run.values[name]);
+  for (const run of visible()) for (const k of chosen(run, name)) for (const row of rowsOf(run)) {
     const value = row[k];
     if (value === null || (quantityOf[name].log && !(Math.abs(value) > 0))) continue;
     const size = quantityOf[name].log ? Math.abs(value) : value;
@@ -71,8 +72,8 @@ function layout(x, y, log, range) {
   };
 }
 
-function axisRange(name) {
-  const [low, high] = limits(name), log = quantityOf[name].log;
+function axisRange(name, fit) {
+  const [low, high] = limits(name, fit), log = quantityOf[name].log;
   const [a, b] = log ? [Math.log10(low), Math.log10(high)] : [low, high];
   const pad = Math.max(0.06 * (b - a), log ? 0.08 : 0.02 * Math.max(Math.abs(a), Math.abs(b), 1e-9));
   return [a - pad, b + pad];
@@ -88,7 +89,7 @@ function lines(x, values, names, log, range, style) {
   const said = (v) => (v === null ? "NaN or infinite" : v === 0 ? "exactly 0" : v.toPrecision(4));
   const drawn = [{
     ...hover, mode: "lines+markers", name: style.title, x, y: values.map((v) => (placed(v) ? (log ? Math.abs(v) : v) : null)),
-    customdata: names, text: values.map(said), opacity: style.opacity, legendgroup: style.title,
+    customdata: names, text: values.map(said), opacity: style.opacity, showlegend: !style.silent,
     line: { color: style.colour, dash: style.dash, width: style.width },
     marker: { color: names.map((name) => (style.picks && state.picked.has(name) ? "#000" : style.colour)), size: style.point },
   }];
@@ -96,7 +97,7 @@ function lines(x, values, names, log, range, style) {
     drawn.push({
       ...hover, mode: "markers", x: outside.map((i) => x[i]), y: outside.map((i) => (values[i] === null ? ceiling : floor)),
       customdata: outside.map((i) => names[i]), text: outside.map((i) => said(values[i])), showlegend: false,
-      legendgroup: style.title, opacity: style.opacity,
+      opacity: style.opacity,
       marker: { color: style.colour, size: 9, symbol: outside.map((i) => (values[i] === null ? "x-thin-open" : "triangle-down-open")), line: { width: 2 } },
     });
   }
@@ -112,7 +113,7 @@ function across(run, name, numbers) {
 }
 
 function drawDepth() {
-  const name = state.quantity, q = quantityOf[name], range = axisRange(name), traces = [];
+  const name = state.quantity, q = quantityOf[name], range = axisRange(name, state.fit), traces = [];
   let along = "depth (weighted layers up to here)";
   for (const run of visible()) {
     const numbers = chosen(run, name), row = rowOf(run);
@@ -173,14 +174,18 @@ function drawTime() {
       if (k < 0) return;
       const values = run.values[name].map((row) => row[k]);
       traces.push(...lines(run.step, values, values.map(() => layer), q.log, range, {
-        title: `${run.label}: ${layer}`, colour: run.colour, dash: DASH[number % DASH.length], width: 2, point: 3, opacity: 1,
+        title: `${run.label}: ${layer}`, colour: run.colour, dash: DASH[number % DASH.length], width: 2, point: 3, opacity: 1, silent: true,
       }));
     });
   }
   const shape = layout("training step", layers.length ? q.label : "loss", layers.length ? q.log : false, range);
   shape.title = { text: layers.length ? `${q.title} of the picked layers` : "Loss (pick layers to see them here)", x: 0, xref: "paper", font: { size: 14 } };
-  shape.legend = { orientation: "h", y: -0.22, yanchor: "top", x: 0 };
-  shape.showlegend = true;
+  layers.forEach((layer, number) => traces.push({  // the boxes at the top of the page say whose colour it is
+    type: "scatter", mode: "lines", x: [null], y: [null], name: layer, line: { color: INK, width: 2, dash: DASH[number % DASH.length] },
+  }));
+  shape.margin.b = 92;
+  shape.legend = { orientation: "h", y: -0.3, yanchor: "top", x: 0 };
+  shape.showlegend = layers.length > 0;
   shape.shapes = [{ type: "line", yref: "paper", y0: 0, y1: 1, x0: steps[state.at], x1: steps[state.at], line: { color: "#888", width: 1, dash: "dot" } }];
   Plotly.react("time", traces, shape, CONFIG);
 }
@@ -239,6 +244,7 @@ function start() {
   byId("kind").addEventListener("change", (event) => { state.kind = event.target.value; listLayers(); draw(); });
   byId("mapped").addEventListener("change", (event) => { state.mapped = Number(event.target.value); drawMap(); });
   byId("first").addEventListener("change", (event) => { state.first = event.target.checked; drawDepth(); });
+  byId("fit").addEventListener("change", (event) => { state.fit = event.target.checked; drawDepth(); });
   byId("step").addEventListener("input", (event) => { state.at = Number(event.target.value); draw(); });
   byId("layers").addEventListener("change", (event) => { state.picked = new Set([...event.target.selectedOptions].map((o) => o.value)); draw(); });
   let timer = null;
