@@ -37,6 +37,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from tinyres import models
+from tinyres.flow.logs import read_log
 from tinyres.flow.measures.initial import InitialGradients, initial_gradients
 from tinyres.flow.testbed import digits_arrays
 from tinyres.models.dense import DenseNet
@@ -160,6 +161,20 @@ for factor in (1, 2, 4):
     theory = np.prod([((3 * n - 2) / (3 * n)) ** 2 for n in sides]) ** (1 / 3)
     print(f"plain-20, no batch norm, {8 * factor:2} pixels: q = {border[8 * factor]:.2f}, by the border {theory:.2f}")
 
+# %% [markdown]
+# Does a healthy norm help?
+# -------------------------
+# The plain net without batch norm starts with the best norms of all, $q = 1$. If vanishing or exploding gradients were
+# the trouble, it should train. From the log of ``python lessons/experiments/vanishing.py``: 54 units, 15 epochs on
+# digits, three seeds, five learning rates.
+
+# %%
+log = read_log("vanishing")
+print(log["made_by"], "on", log["date"][:10], "seeds", log["seeds"], log["data"])
+trained = {rate: [run["train_error"] for run in log["runs"] if run["lr"] == rate] for rate in log["rates"]}
+for rate, errors in trained.items():
+    print(f"rate {rate}: training error {', '.join(f'{error:.0%}' for error in errors)}")
+
 # %%
 for factors, low, high in (
     (growth(wide, False, True, 1.0), 1.35, 1.55),
@@ -181,13 +196,14 @@ for scale in (0.5, 1.0, 1.5):  # without batch norm a shortcut always adds to th
     assert growth(conv, True, False, scale).min() > growth(conv, False, False, scale).max()
     assert growth(conv, True, True, scale).max() < growth(conv, False, True, scale).min()
 assert border[8] < border[16] < border[32]
+assert all(len(errors) == 3 and min(errors) > 0.5 for errors in trained.values())
 
 # %% [markdown]
 # What does not show at this scale
 # --------------------------------
-# Norms before training say where a net starts, not whether it learns: the plain net without batch norm has the
-# healthiest gradients of all, and a net of 50 such layers does not train any better. Why not is the subject of lesson 7
-# (gradients that agree with nobody) and lesson 10 to 12. What training does to the norms comes next, in lesson 6.
+# Norms before training say where a net starts, not whether it learns: the net with the healthiest norms does not train
+# at any of five rates. Why not is the subject of lesson 7 (gradients that agree with nobody) and of lesson 12 (rank and
+# curvature). What training does to the norms comes next, in lesson 6.
 #
 # The factor of 1.467 is a limit for wide layers and large batches; narrow convolutional layers on 2 x 2 pixels are far
-# from it, and show 1.33. On the images of CIFAR-10 the border matters less.
+# from it, and show 1.33. On the images of CIFAR-10, 32 pixels a side, the border matters less.
