@@ -60,6 +60,31 @@ def gates(logs: Logs) -> Claim:
     )  # fmt: skip
 
 
+def parts(logs: Logs, net: str) -> tuple[list[float], list[float], float]:
+    """Branch's part of the gradient over the shortcut's, median of the blocks: at the start, later; the sum's error."""
+    runs = [run for key, run in logs["gradient_flow"]["runs"].items() if key.startswith(net) and "block" in run]
+    ratios = [np.array(run["split_branch_norm"]) / np.array(run["split_shortcut_norm"]) for run in runs]
+    start, later = ([float(np.median(r[part])) for r in ratios] for part in (slice(0, 1), slice(1, None)))
+    return start, later, max(float(np.max(run["split_error"])) for run in runs)
+
+
+def large_plus_small(logs: Logs) -> Claim:
+    start, later, error = parts(logs, "resnet56")
+    small_start, small_later, _ = parts(logs, "resnet20")
+    verdict = HOLDS if max(start + small_later) < 0.5 else ONLY if max(later) < 0.5 else WRONG
+    return Claim(
+        3, "reading notes", "A block's gradient is a large part, by the shortcut, plus a small number, by the branch",
+        verdict,
+        "norm of the branch's part over that of the shortcut's, median of the blocks: ResNet-56 "
+        f"{plainly(start)} before training and {plainly(later)} later, ResNet-20 {plainly(small_start)} and "
+        f"{plainly(small_later)}. The two sum to the whole within {error:.0e}.",
+        "06_gradient_flow", ("gradient_flow",),
+        when="the net is deep and training has begun; in ResNet-20 the two parts stay of one size"
+        if verdict == ONLY
+        else "",
+    )  # fmt: skip
+
+
 def short_paths(logs: Logs) -> Claim:
     runs = blocks(logs, "dense_blocks", "residual-54")
     spans = [run["paths"]["span"][1] for run in runs]
@@ -175,4 +200,4 @@ def landscape(logs: Logs) -> Claim:
     )  # fmt: skip
 
 
-RULES = (identity, gates, short_paths, deleting, late_layers, shattering, without_norm, landscape)
+RULES = (identity, gates, large_plus_small, short_paths, deleting, late_layers, shattering, without_norm, landscape)
