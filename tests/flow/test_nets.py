@@ -8,6 +8,7 @@ import pytest
 from tinyres import models, ops
 from tinyres.data import load
 from tinyres.errors import CheckpointError, ConfigError, FlowError
+from tinyres.flow.measures.paths import path_lengths
 from tinyres.flow.nets import net_of, record_net
 from tinyres.models.dense import DenseNet
 from tinyres.train import Config, fit
@@ -27,6 +28,12 @@ def test_a_run_is_its_checkpoint(run):
     assert whole.test_x.shape == (7, 8, 8, 1)
     assert file.test_x.shape == (360, 8, 8, 1)
     assert {"model": "resnet8", "shortcut": "B", "seed": 3, "weights": "after step 2"}.items() <= whole.meta.items()
+
+
+def test_a_run_that_recomputes_shows_its_blocks(tmp_path):
+    config = Config(model="resnet8", iterations=1, recompute=True, runs=str(tmp_path), name="small")
+    net = net_of(str(fit(config).folder), images=4)
+    assert path_lengths(net.model, net.x, net.labels).blocks == 3
 
 
 def test_images_are_those_of_training(run):

@@ -5,6 +5,7 @@ Each comes with images as it sees them in training, without augmentation, and wi
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from tinyres.nn.module import Module
 from tinyres.ops import softmax_cross_entropy
 from tinyres.tensor import Tensor
 from tinyres.train import checkpoint
-from tinyres.train.start import restored_model, versions
+from tinyres.train.start import build, versions
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +99,9 @@ def net_of(
         config = saved.config
         dataset = load(data or config.data, root or (config.root if data in (None, config.data) else None))
         _check(path, dataset, saved.meta.image_shape, len(saved.meta.classes))
-        model, mean = restored_model(saved), saved.tensors["data.mean"]
+        model = build(dataclasses.replace(config, recompute=False), len(saved.meta.classes), saved.meta.in_channels)
+        model.load_state_dict(saved.part("model"))  # without recomputation, which hides what is inside a block
+        mean = saved.tensors["data.mean"]
         said = {"model": config.model, "shortcut": shortcut_of(config.model, saved.meta.shortcut), "seed": config.seed}
         said |= {"weights": f"after step {saved.meta.step}", "dtype": config.dtype}
     else:
