@@ -176,10 +176,20 @@ def eighteen(logs: Logs) -> Claim:
             f"{percent(tests['plain'])}, residual {percent(tests['residual'])}; steps to 10 % running error "
             f"{np.median(steps['plain']):.0f} and {np.median(steps['residual']):.0f}"
         )
+    small = {net: conv_runs(logs, net) for net in ("plain20", "resnet20")}
+    epochs = {
+        net: float(np.median([1 + int(np.argmax(np.array(run["running_error"]) <= 0.1)) for run in runs]))
+        for net, runs in small.items()
+    }
+    said.append(
+        f"convolutional nets of 20 layers at {logs['gradient_flow']['lr']}: test error plain "
+        f"{percent(last(small['plain20'], 'test_error'))}, residual {percent(last(small['resnet20'], 'test_error'))}; "
+        f"epochs to 10 % {epochs['plain20']:.0f} and {epochs['resnet20']:.0f}"
+    )
     verdict = HOLDS if all(equal.values()) and all(faster.values()) else ONLY if equal[10] and faster[10] else WRONG
     return Claim(
         2, "Section 4.1, 18 layers", "Where both train the errors are equal, and the residual net converges faster",
-        verdict, "; ".join(said) + ".", "04_depth", ("depth",),
+        verdict, "; ".join(said) + ".", "04_depth", ("depth", "gradient_flow"),
         when="the net is shallow enough (10 units; at 18 the plain net is already behind)" if verdict == ONLY else "",
     )  # fmt: skip
 
