@@ -101,6 +101,7 @@ def net_of(
         _check(path, dataset, saved.meta.image_shape, len(saved.meta.classes))
         model = build(dataclasses.replace(config, recompute=False), len(saved.meta.classes), saved.meta.in_channels)
         model.load_state_dict(saved.part("model"))  # without recomputation, which hides what is inside a block
+        model.eval()
         mean = saved.tensors["data.mean"]
         said = {"model": config.model, "shortcut": shortcut_of(config.model, saved.meta.shortcut), "seed": config.seed}
         said |= {"weights": f"after step {saved.meta.step}", "dtype": config.dtype}
