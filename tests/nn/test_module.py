@@ -252,3 +252,16 @@ def test_a_copy_trains_by_itself(copied, rng):
     for name in start:
         np.testing.assert_array_equal(results[0][name], results[1][name])
         assert (results[0][name] != start[name]).any()
+
+
+@pytest.mark.parametrize("copied", COPIES, ids=["deepcopy", "pickle"])
+def test_a_copy_leaves_the_hooks_behind(copied):
+    """They listen to the original, and may hold what cannot be copied."""
+    net = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    heard, uncopied = [], (n for n in range(3))
+    for module in (net, net[0]):
+        module.register_forward_hook(lambda module, inputs, output: heard.append((module, uncopied)))
+    other = copied(net)
+    x = np.ones((1, 2), np.float32)
+    assert np.array_equal(other(x).numpy(), net(x).numpy())
+    assert [module for module, _ in heard] == [net[0], net]

@@ -58,6 +58,10 @@ class Module:
         hooks.append(hook)
         return lambda: hooks.remove(hook) if hook in hooks else None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle takes along: not the hooks, which listen to this Module."""
+        return {name: value for name, value in vars(self).items() if name != "_forward_hooks"}
+
     # ---- what is in it ---------------------------------------------------------------------------------------------
     def children(self) -> Iterator[tuple[str, Module]]:
         """Modules directly inside, with their names."""
