@@ -67,7 +67,7 @@ def growth(found: InitialGradients, shortcut: bool, batch_norm: bool, scale: flo
 
 # %%
 rng = np.random.default_rng(0)
-noise, labels = rng.standard_normal((256, 256)).astype(np.float32), rng.integers(0, 10, 256)
+noise, labels = rng.standard_normal((128, 256)).astype(np.float32), rng.integers(0, 10, 128)
 wide = initial_gradients(
     lambda shortcut, seed: DenseNet(50, width=256, inputs=256, shortcut=float(shortcut), seed=seed),
     noise, labels, scales=(1.0,), seeds=SEEDS,
