@@ -7,7 +7,7 @@ import pytest
 
 from tests.flow.measures.nets import bytes_of
 from tinyres import models
-from tinyres.errors import ConfigError
+from tinyres.errors import ConfigError, GradientError
 from tinyres.flow.measures.initial import gradient_by_depth, initial_gradients, scale_weights, without_batch_norm
 from tinyres.models.dense import DenseNet
 from tinyres.nn.flat import runs
@@ -96,3 +96,15 @@ def test_scaled_weights(rng):
     for (name, scaled), (_, plain) in zip(net.named_parameters(), same.named_parameters(), strict=True):
         factor = 3.0 if scaled.ndim > 1 and name != "fc.weight" else 1.0
         np.testing.assert_array_equal(scaled.numpy(), plain.numpy() * np.float32(factor))
+
+
+def test_a_net_that_recomputes_has_no_stream(rng):
+    x, labels = rng.standard_normal((4, 8, 8, 1)).astype(np.float32), rng.integers(0, 10, 4)
+    with pytest.raises(GradientError, match="use recompute=False"):
+        gradient_by_depth(models.create("resnet8", in_channels=1, recompute=True), x, labels)
+
+
+@pytest.mark.parametrize("scales", [(np.nan,), (1.0, np.inf), ()])
+def test_scales_that_are_none(scales):
+    with pytest.raises(ConfigError, match="positive factors"):
+        initial_gradients(lambda residual, seed: DenseNet(2), np.zeros((2, 64)), np.zeros(2, int), scales=scales)

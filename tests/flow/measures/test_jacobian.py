@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tinyres import models, nn, ops
-from tinyres.errors import ConfigError, ShapeError
+from tinyres.errors import ConfigError, GradientError, ShapeError
 from tinyres.flow.measures.jacobian import jacobian, spectrum
 from tinyres.flow.measures.state import statistics_of, unchanged
+from tinyres.models.dense import DenseNet
 
 
 class Small(nn.Module):
@@ -182,3 +183,35 @@ def test_put_back_after_an_error(images):
 def test_mistakes(small, images, options, error, said):
     with pytest.raises(error, match=said):
         spectrum(small, **{"images": images} | options)
+
+
+def test_the_norm_of_what_was_not_found(rng):
+    """Beyond the subspace only the rest is estimated: no stable rank below 1, and near the exact one."""
+    net = DenseNet(54, shortcut=0.0).astype(np.float64)
+    images = rng.standard_normal((4, 64))
+    part = {"start": "units.0", "end": "units.53"}
+    exact, drawn = spectrum(net, images, **part), spectrum(net, images, **part, largest=3)
+    np.testing.assert_allclose(drawn.frobenius, exact.frobenius, rtol=1e-3)
+    assert (drawn.stable_rank() >= 1).all()
+
+
+@pytest.mark.parametrize("largest", [None, 2])
+def test_a_jacobian_that_is_not_finite(small, images, largest):
+    small.inner.weight.data[0, 0] = np.nan
+    with pytest.raises(GradientError, match="from input to output is not finite"):
+        spectrum(small, images, largest=largest, statistics="running")
+
+
+def test_a_jacobian_of_zeros(small, images):
+    small.head.weight.data[:] = 0
+    for largest in (None, 2):
+        found = spectrum(small, images, largest=largest)
+        assert not found.values.any()
+        assert np.isnan(found.stable_rank()).all()
+        assert np.isnan(found.table()["relative"]).all()
+        assert (found.above() == 0).all()
+
+
+def test_an_unknown_module_names_those_that_have_a_name(small, images):
+    with pytest.raises(ConfigError, match="no module 'bogus'; known: head, inner, norm, stem"):
+        spectrum(small, images, start="bogus")

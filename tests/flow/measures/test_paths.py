@@ -177,3 +177,20 @@ def test_walk_frees_what_nodes_kept(rng):
     parts_by_choice(made, blocks, blocks[4].start)
     assert not made.steps
     assert all(node.edges == () for node in nodes)
+
+
+def test_a_gate_on_both_sides_is_one_choice(rng):
+    """Highway units h (1 - t) + F(h) t: the gate t acts on either side, and each unit is still one choice."""
+
+    class Highway(nn.Module):
+        def __init__(self):
+            self.gate, self.change = (nn.Linear(5, 5, rng=rng) for _ in range(2))
+
+        def forward(self, h):
+            t = ops.sigmoid(self.gate(h))
+            return ops.mul(h, 1.0 - t) + ops.mul(ops.tanh(self.change(h)), t)
+
+    net = nn.Sequential(Highway(), Highway(), Highway(), nn.Linear(5, 3, rng=rng)).astype(np.float64)
+    found = path_lengths(net, rng.standard_normal((4, 5)), rng.standard_normal((4, 3)))
+    assert found.paths == (1, 3, 3, 1)
+    assert found.error < 1e-12

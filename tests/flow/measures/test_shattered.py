@@ -118,6 +118,8 @@ def test_neighbours_of_a_conv_net(rng):
         (lambda: input_gradients(Parabola(), np.ones((2, 2)), outputs=2), ShapeError, "output 2"),
         (lambda: neighbours(Parabola(), np.ones((1, 2)), np.zeros(1, int)), ShapeError, "two images or more"),
         (lambda: neighbours(Parabola(), np.ones((3, 2)), np.zeros(3, int), steps=1), ConfigError, "at least 2"),
+        (lambda: neighbours(Parabola(), np.zeros((3, 2)), np.zeros(3, int)), GradientError, "are zero"),
+        (lambda: neighbours(Parabola(), np.full((3, 2), np.nan), np.zeros(3, int)), GradientError, "are not finite"),
     ],
 )
 def test_mistakes(call, error, said):

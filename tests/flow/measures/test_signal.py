@@ -154,3 +154,17 @@ def test_odd_net(rng):
     assert len(signal_propagation(Odd(rng), x).names) >= 4
     assert "stem" in responses(Odd(rng), x).names
     assert coactivation(Odd(rng), x).depth.tolist() == [1, 2, 4]
+
+
+@pytest.mark.parametrize("measure", [responses, signal_propagation, coactivation])
+def test_a_net_that_recomputes_hides_what_is_measured(measure, images):
+    with pytest.raises(GradientError, match="recomputes its blocks and so hides them; use recompute=False"):
+        measure(models.create("resnet8", in_channels=1, recompute=True), images)
+
+
+def test_coactivation_of_a_broken_net(rng):
+    """A ReLU that gets NaN is neither on nor dead, even if it passes 0 on."""
+    net = models.create("resnet8", in_channels=1)
+    net.layer2[0].conv1.weight.data[0, 0, 0, 0] = np.nan
+    with pytest.raises(GradientError, match=r"the ReLU after layer2\.0\.conv1 is not finite"):
+        coactivation(net, rng.standard_normal((4, 8, 8, 1)).astype(np.float32))

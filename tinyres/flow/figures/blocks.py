@@ -68,12 +68,12 @@ def branches(records: Sequence[Record], *, style: Style = SCREEN, step: int = -1
         for axes, text in zip(sheet.panels, ("by depth", "sorted by size", "branch / stream, by depth"), strict=True):
             axes.set_title(text)
         by_depth, by_size, share = sheet.panels
-        for number, run in enumerate(runs):
+        for run in runs:
             x = run.first.block_depth
             branch, stream = _at_step(run, "branch_std", step), _at_step(run, "stream_std", step)
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = branch / stream
-            bold = {**look(number, run.family), "lw": 1.3 * style.line}
+            bold = {**look(run.place, run.family), "lw": 1.3 * style.line}
             _draw(sheet, by_depth, x, stream, **{**bold, "lw": 0.6 * style.line})
             _draw(sheet, by_depth, x, branch, label=run.label, **bold)
             _draw(sheet, by_size, np.arange(1, len(x) + 1), -np.sort(-branch, axis=1), **bold)

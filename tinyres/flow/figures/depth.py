@@ -159,8 +159,8 @@ def _overlay(sheet: Sheet, axes: Axes, profiles: Sequence[_Profile]) -> None:
     trained = any(len(p.steps) > 1 for p in profiles)
     alone = f"step {' and '.join(map(str, last))}"
     axes.set_title("overlaid: first step (thin), last step (bold)" if trained else alone)
-    for number, p in enumerate(profiles):
-        drawn: dict[str, Any] = {**look(number, p.run.family), "log": p.quantity.log}
+    for p in profiles:
+        drawn: dict[str, Any] = {**look(p.run.place, p.run.family), "log": p.quantity.log}
         if len(p.steps) > 1:
             line(sheet, axes, p.depth, p.middle[0], lw=0.6 * sheet.style.line, **drawn)
         line(sheet, axes, p.depth, p.middle[-1], lw=1.3 * sheet.style.line, label=p.run.label, **drawn)

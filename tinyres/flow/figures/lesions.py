@@ -55,13 +55,15 @@ def lesions(
     with Sheet(style, 2, title="Without some of its blocks", note=[text, note(runs)], sharex=False) as sheet:
         one, many = sheet.panels
         curves(sheet, one, runs, lambda r: (range(1, len(r.error) + 1), 100 * r.error), log=False, marker="o", ms=3)
-        for number, run in enumerate(runs):
+        for run, other in zip(runs, drawn, strict=True):
             r = run.first.result
             wide = np.flatnonzero(r.changes_shape)
-            one.plot(wide + 1, 100 * _median(run)[wide], "s", ms=6, mfc="none", color=look(number, run.family)["color"])
-            _whole(one, run, number)
-            _whole(many, run, number)
-            _over(many, drawn[number], number, lambda r: r.amount)
+            one.plot(
+                wide + 1, 100 * _median(run)[wide], "s", ms=6, mfc="none", color=look(run.place, run.family)["color"]
+            )
+            _whole(one, run)
+            _whole(many, run)
+            _over(many, other, lambda r: r.amount)
         one.set_title("one block removed")
         many.set_title("several removed, at random")
         one.set_xlabel("number of the block")
@@ -92,8 +94,8 @@ def truncation(measured: Sequence[Measured], *, style: Style = SCREEN, bands: bo
     with Sheet(style, 1, title="With its first blocks only", note=[text, note(runs)]) as sheet:
         (axes,) = sheet.panels
         curves(sheet, axes, runs, lambda r: (r.amount, 100 * r.error), log=False, marker="o", ms=3)
-        for number, run in enumerate(runs):
-            _whole(axes, run, number)
+        for run in runs:
+            _whole(axes, run)
         axes.set_ylim(-2, 102)
         sheet.labels("blocks kept, from the input", ERROR)
     said = [
@@ -112,7 +114,7 @@ def shuffling(measured: Sequence[Measured], *, style: Style = SCREEN, bands: boo
         style, 2, title="With blocks in another order", note=[text, note(runs)], sharex=False, whole=False
     ) as sheet:
         by_tau, by_count = sheet.panels
-        for number, run in enumerate(runs):
+        for run in runs:
             for k, item in enumerate(run.records):
                 label = run.label if k == 0 else None
                 by_tau.plot(
@@ -120,12 +122,12 @@ def shuffling(measured: Sequence[Measured], *, style: Style = SCREEN, bands: boo
                     100 * item.result.error,
                     "o",
                     ms=3,
-                    color=look(number, run.family)["color"],
+                    color=look(run.place, run.family)["color"],
                     label=label,
                 )
-            _over(by_count, run, number, lambda r: r.amount)
+            _over(by_count, run, lambda r: r.amount)
             for axes in sheet.panels:
-                _whole(axes, run, number)
+                _whole(axes, run)
         by_tau.set_title("by how far the order changed")
         by_tau.set_xlabel("Kendall's τ")
         lowest = min(float(item.result.tau.min()) for run in runs for item in run.records)
@@ -147,19 +149,23 @@ def shuffling(measured: Sequence[Measured], *, style: Style = SCREEN, bands: boo
     return Drawing(sheet.figure, tables(runs), said)
 
 
-def _over(axes: Axes, run: Run[Measured], number: int, amount: Callable[[Any], NDArray[Any]]) -> None:
+def _over(axes: Axes, run: Run[Measured], amount: Callable[[Any], NDArray[Any]]) -> None:
     """Median and range of the error over draws (and seeds), by amount."""
     x = np.unique(np.concatenate([amount(item.result) for item in run.records]))
     groups = [np.concatenate([100 * i.result.error[amount(i.result) == each] for i in run.records]) for each in x]
-    axes.plot(x, [np.median(group) for group in groups], marker="o", ms=3, **look(number, run.family))
+    axes.plot(x, [np.median(group) for group in groups], marker="o", ms=3, **look(run.place, run.family))
     band(
-        axes, x, [group.min() for group in groups], [group.max() for group in groups], look(number, run.family)["color"]
+        axes,
+        x,
+        [group.min() for group in groups],
+        [group.max() for group in groups],
+        look(run.place, run.family)["color"],
     )
 
 
-def _whole(axes: Axes, run: Run[Measured], number: int) -> None:
+def _whole(axes: Axes, run: Run[Measured]) -> None:
     height = 100 * median(run, lambda r: r.whole_error)
-    axes.axhline(height, color=look(number, run.family)["color"], lw=0.7, ls=(0, (1, 2)), zorder=1)
+    axes.axhline(height, color=look(run.place, run.family)["color"], lw=0.7, ls=(0, (1, 2)), zorder=1)
 
 
 def _median(run: Run[Measured]) -> NDArray[Any]:

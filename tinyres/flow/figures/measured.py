@@ -25,7 +25,6 @@ def curves(
     pick: Pick,
     *,
     log: bool = True,
-    numbers: Sequence[int] | None = None,
     **style: Any,
 ) -> None:
     """Draw a line for each run; of several seeds the median, with their range as a band.
@@ -39,13 +38,11 @@ def curves(
         Takes a result and gives x [K] and y [K]. Seeds whose x differ are drawn one by one.
     log : bool
         Whether the y axis is logarithmic.
-    numbers : sequence of int, optional
-        Of the runs' colours, where not all runs of the figure are drawn.
     **style
         Of the lines, beside their colour and dashes.
     """
-    for number, run in zip(numbers or range(len(runs)), runs, strict=True):
-        drawn: dict[str, Any] = {**look(number, run.family), "log": log, **style}
+    for run in runs:
+        drawn: dict[str, Any] = {**look(run.place, run.family), "log": log, **style}
         found = [tuple(np.asarray(each, float) for each in pick(item.result)) for item in run.records]
         x = found[0][0]
         if all(np.array_equal(each, x) for each, _ in found):

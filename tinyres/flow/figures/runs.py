@@ -42,6 +42,7 @@ class Run(Generic[Item]):
     label: str
     family: str  # "residual", "plain", or "" where nobody said
     records: tuple[Item, ...]
+    place: int = 0  # among the runs of its family: says its colour
 
     @property
     def first(self) -> Item:
@@ -76,7 +77,10 @@ def runs_of(records: Sequence[Item], bands: bool = False) -> list[Run[Item]]:
     if bands and len(groups) == len(records):
         raise ConfigError("--bands puts several seeds of one model together and here no two records are that.")
     names = _names([group[0].meta for group in groups.values()], without_seed=bands)
-    return [Run(name, family(group[0]), tuple(group)) for name, group in zip(names, groups.values(), strict=True)]
+    families = [family(group[0]) for group in groups.values()]
+    places = [families[:number].count(own) for number, own in enumerate(families)]
+    parts = zip(names, families, map(tuple, groups.values()), places, strict=True)
+    return [Run(*each) for each in parts]
 
 
 def family(record: Documented) -> str:

@@ -47,10 +47,13 @@ def shattered(
         style, panels, title="Shattered gradients", note=[text, note(runs)], sharex=False, sharey=False, whole=False,
     ) as sheet:  # fmt: skip
         acf, cosine = sheet.panels[-2:]
-        for number, (run, axes) in enumerate(zip(runs, sheet.panels, strict=False)):
+        for run, axes in zip(runs, sheet.panels, strict=False):
             trace = run.first.result.gradients[:, 0]
             axes.plot(
-                np.linspace(0, 1, len(trace)), trace / np.abs(trace).max(), color=look(number, "")["color"], lw=0.8
+                np.linspace(0, 1, len(trace)),
+                trace / np.abs(trace).max(),
+                color=look(run.place, run.family)["color"],
+                lw=0.8,
             )
             reference(axes, 0.0)
             axes.set_ylim(-1.08, 1.08)

@@ -38,8 +38,7 @@ def propagation(measured: Sequence[Measured], *, style: Style = SCREEN, bands: b
         curves(sheet, mean, runs, lambda r: (r.depth, r.stream[:, 2]), marker="o", ms=2)
         curves(sheet, variance, runs, lambda r: (r.depth, r.stream[:, 3]), marker="o", ms=2)
         residual = [run for run in runs if np.isfinite(run.first.result.branch).any()]
-        known = {run.label: number for number, run in enumerate(runs)}
-        curves(sheet, branch, residual, _ended, marker="o", ms=2, numbers=[known[run.label] for run in residual])
+        curves(sheet, branch, residual, _ended, marker="o", ms=2)
         mean.set_title("stream: channel mean, squared")
         variance.set_title("stream: channel variance")
         branch.set_title("branch: channel variance")

@@ -92,7 +92,7 @@ def curvature(measured: Sequence[Measured], *, style: Style = SCREEN, bands: boo
             reference(axes, 0.0)
         for number, run in enumerate(runs):
             for item in run.records:
-                r, ink = item.result, look(number, run.family)["color"]
+                r, ink = item.result, look(run.place, run.family)["color"]
                 for value, error, mark in ((r.largest, r.largest_error, "^"), (r.smallest, r.smallest_error, "v")):
                     ends.errorbar([number], [value], [error], fmt=mark, color=ink, ms=6, capsize=3, lw=style.line)
         ends.set_xticks(range(len(runs)), [run.label.replace(", ", "\n") for run in runs])

@@ -4,8 +4,8 @@
     paper    3.4 inches wide (one column of a two-column paper), panels below each other, PDF as well
 
 Training steps are coloured by viridis, runs by the colours of Okabe and Ito, so that people with any colour vision tell
-them apart; a residual net is drawn solid and a plain one dashed. What is drawn, from which data and which seed stands
-below the panels.
+them apart; residual nets are drawn solid and in cool colours, plain ones dashed and in warm ones. What is drawn, from
+which data and which seed stands below the panels.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
 INK, QUIET, PALE, GRID = "#333333", "#666666", "#BBBBBB", "#E6E6E6"
+PALETTES = {  # residual nets are cool, plain ones warm
+    "residual": ("#0072B2", "#009E73", "#56B4E9", "#000000"),
+    "plain": ("#D55E00", "#E69F00", "#CC79A7"),
+    "": COLOURS,
+}
 DASHES = {"residual": "-", "plain": (0, (5, 2)), "": "-"}
 MORE = ((0, (9, 1.5, 1.5, 1.5)), (0, (1.5, 1.5)), (0, (4, 1.5, 1.5, 1.5, 1.5, 1.5)))  # when the colours begin again
 STEPS, MATRIX, SIGNED = "viridis", "cividis", "PuOr_r"
@@ -67,10 +72,11 @@ class Drawing:
     said: list[str] = field(default_factory=list)
 
 
-def look(number: int, family: str) -> dict[str, Any]:
-    """Colour and dashes of the run with this number."""
-    turn, place = divmod(number, len(COLOURS))
-    return {"color": COLOURS[place], "ls": DASHES[family] if turn == 0 else MORE[(turn - 1) % len(MORE)]}
+def look(place: int, family: str) -> dict[str, Any]:
+    """Colour and dashes of a run, by its place among those of its family."""
+    colours = PALETTES[family]
+    turn, number = divmod(place, len(colours))
+    return {"color": colours[number], "ls": DASHES[family] if turn == 0 else MORE[(turn - 1) % len(MORE)]}
 
 
 class Sheet:

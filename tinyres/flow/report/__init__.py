@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from tinyres.errors import ConfigError
 from tinyres.flow.figures.blocks import PARTS, RESPONSES
 from tinyres.flow.figures.quantities import QUANTITIES, Quantity
-from tinyres.flow.figures.runs import note, runs_of, some
-from tinyres.flow.figures.style import COLOURS
+from tinyres.flow.figures.runs import Run, note, runs_of, some
+from tinyres.flow.figures.style import look
 from tinyres.flow.record import AXES, Record
 from tinyres.flow.trouble import first_trouble
 from tinyres.train.folder import reason, write_atomically
@@ -86,7 +86,7 @@ def page(records: Sequence[Record]) -> str:
             'the report needs plotly, which is not installed: python -m pip install "tinyres[report]" brings it.'
         ) from None
     runs = runs_of(records)
-    shown = [_numbers(run.first, run.label, run.family, number) for number, run in enumerate(runs)]
+    shown = [_numbers(run) for run in runs]
     known = {name for run in shown for name in run["values"]}
     quantities = [dataclasses.asdict(each) for each in EVERYTHING if each.name in known]
     data = {"runs": shown, "quantities": quantities, "note": note(runs)}
@@ -105,8 +105,9 @@ def page(records: Sequence[Record]) -> str:
     return head + "".join(parts[name] + tail for name, tail in (piece.split("}}", 1) for piece in rest))
 
 
-def _numbers(record: Record, label: str, family: str, number: int) -> dict[str, Any]:
+def _numbers(run: Run[Record]) -> dict[str, Any]:
     """What the page holds of one run."""
+    record = run.first
     rows = some(len(record.step), STEPS)
     values = {}
     for quantity in EVERYTHING:
@@ -118,9 +119,9 @@ def _numbers(record: Record, label: str, family: str, number: int) -> dict[str, 
     kinds = np.where(outside, "", record.kind[owner]) if len(record.kind) else np.full(len(owner), "")
     depths = np.where(outside, 0, record.depth[owner]) if len(record.depth) else np.zeros(len(owner), int)
     return {
-        "label": label,
-        "family": family,
-        "colour": COLOURS[number % len(COLOURS)],
+        "label": run.label,
+        "family": run.family,
+        "colour": look(run.place, run.family)["color"],
         "step": record.step[rows].tolist(),
         "loss": _rounded(record.loss[rows]),
         "TL": _places(record.layer, record.kind, record.depth),
