@@ -55,6 +55,48 @@ def test_somebody_elses_blocks(rng):
     assert made.steps[last.merge].node.name == "add"
 
 
+class Unnamed(nn.Module):
+    """Blocks without a Module of their own: three of no name, two in one Module, one Module called twice."""
+
+    def __init__(self):
+        for name in ("a1", "a2", "b1", "b2"):
+            setattr(self, name, nn.Linear(WIDTH, WIDTH, rng=0))
+        self.stage, self.loop = Stage(), Loop()
+
+    def forward(self, x):
+        h = x + self.a2(ops.relu(self.a1(x)))
+        h = h + self.b2(ops.relu(self.b1(h)))
+        h = h + self.a2(ops.relu(self.b1(h)))
+        h = self.stage(h)
+        return self.loop(self.loop(h))
+
+
+class Stage(nn.Module):
+    def __init__(self):
+        for name in ("a1", "a2", "b1", "b2"):
+            setattr(self, name, nn.Linear(WIDTH, WIDTH, rng=0))
+
+    def forward(self, x):
+        h = x + self.a2(ops.relu(self.a1(x)))
+        return h + self.b2(ops.relu(self.b1(h)))
+
+
+class Loop(nn.Module):
+    def __init__(self):
+        self.a = nn.Linear(WIDTH, WIDTH, rng=0)
+
+    def forward(self, x):
+        return x + ops.relu(self.a(x))
+
+
+def test_names_are_different_and_stay(rng):
+    """What a block is called depends on the net alone, and no two blocks share a name."""
+    net = Unnamed()
+    for _ in range(2):
+        names = [block.name for block in find_blocks(traced(net, rng, 6, WIDTH))]
+        assert names == ["sum", "sum#2", "sum#3", "stage", "stage#2", "loop", "loop#2"]
+
+
 def test_three_terms(rng):
     """h + F(h) + G(h): the shortcut of the second sum is the side on which h can pass untouched."""
 

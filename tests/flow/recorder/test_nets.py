@@ -126,3 +126,25 @@ def test_dense_nets_of_the_lessons(train, batch):
     assert record.depth.max() == 5
     assert (record.parameter_layer >= 0).all()
     assert len(train(DenseNet(3, shortcut=0.0), x, labels, steps=1, every=1).block) == 0
+
+
+class Root(nn.Module):
+    """Blocks that no Module stands for; one whose weights are used twice; weights that a mask makes sparse."""
+
+    def __init__(self):
+        for name in ("stem", "a", "b"):
+            setattr(self, name, nn.Linear(4, 4, rng=0))
+        self.masked = nn.Parameter(np.ones((4, 4), np.float32))
+        self.fc = nn.Linear(4, 3, rng=0)
+
+    def forward(self, x):
+        h = self.stem(x)
+        for _ in range(2):
+            h = h + self.b(ops.relu(self.a(h)))
+        return self.fc(h + ops.matmul(ops.relu(h), self.masked * Tensor(np.tril(np.ones((4, 4), np.float32)))))
+
+
+def test_blocks_keep_their_names_from_step_to_step(train, batch):
+    record = train(Root(), *batch(), every=1)
+    assert record.block.tolist() == ["sum", "sum#2", "sum#3"]
+    assert len(record.step) == 3

@@ -11,7 +11,8 @@ has no shortcut and is no block. Source for the picture of a net as its paths: V
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 
 from tinyres.errors import GradientError
 from tinyres.flow.measures.trace import Step, Trace
@@ -27,7 +28,8 @@ class Block:
     Attributes
     ----------
     name : str
-        Of the module that is this block, or what the names of its parameters begin with.
+        Of the module that is this block, or what the names of its parameters begin with, or else ``"sum"``. The second
+        block of a name is ``name#2``.
     depth : int
         Weighted layers up to its sum.
     start : int
@@ -60,7 +62,13 @@ def find_blocks(made: Trace) -> list[Block]:
     for order, step in made.steps.items():
         if step.node.name in MERGES and len(step.sources) == 2 and (block := _block(made, order, step, names)):
             found.append(block)
-    return sorted(found, key=lambda block: (block.start, block.merge))
+    times: Counter[str] = Counter()
+    blocks = []
+    for block in sorted(found, key=lambda block: (block.start, block.merge)):
+        times[block.name] += 1
+        again = times[block.name] > 1
+        blocks.append(replace(block, name=f"{block.name}#{times[block.name]}") if again else block)
+    return blocks
 
 
 def some_blocks(made: Trace, what: str) -> list[Block]:
@@ -122,9 +130,7 @@ def _block(made: Trace, order: int, step: Step, names: dict[int, str]) -> Block 
     )
     around = [call.name for call in made.calls if (call.start, call.end) == (start, order)]
     name = around[0] if around else _common([names[id(p)] for p in used if id(p) in names])
-    return Block(
-        name or f"sum {order}", step.depth, start, order, shortcut, branch, sides[shortcut], inside, tuple(used)
-    )
+    return Block(name or "sum", step.depth, start, order, shortcut, branch, sides[shortcut], inside, tuple(used))
 
 
 def _meeting(made: Trace, owners: set[int]) -> int | None:
