@@ -89,15 +89,20 @@ def coactivation(model: Module, x: Any, *, statistics: str = "training") -> Coac
     ShapeError
         A single example, which makes no pair.
     GradientError
-        A net without ReLUs.
+        A net without ReLUs, or one that recomputes its blocks, which hides theirs; or values before a ReLU that are
+        not finite.
     """
     if len(x) < 2:
         raise ShapeError(f"co-activation is about pairs of examples, and there is {len(x)}; give two or more.")
     with statistics_of(model, statistics, x):
-        made = trace(model, x, None)
+        made = trace(model, x, None).whole("co-activation")
     orders = [order for order, step in made.steps.items() if step.node.name in RELUS]
     if not orders:
         raise GradientError(f"co-activation: {type(model).__name__} has no ReLU.")
+    for order in orders:  # a ReLU may pass NaN on as 0, as if it were shut
+        if not all(np.isfinite(tensor.numpy()).all() for tensor in made.steps[order].inputs):
+            where = f"the ReLU after {made.layer_of(order)}"
+            raise GradientError(f"co-activation: what enters {where} is not finite; nothing tells on from off there.")
     rows = np.array([_shares(made.result(order).numpy() > 0) for order in orders])
     names = tuple(made.layer_of(order) for order in orders)
     depth = np.array([made.depth_of(order) for order in orders])

@@ -117,9 +117,14 @@ def gradient_by_depth(model: Module, x: Any, labels: Any, *, statistics: str = "
     Returns
     -------
     GradientByDepth
+
+    Raises
+    ------
+    GradientError
+        A net that recomputes its blocks, which hides what is inside them.
     """
     with statistics_of(model, statistics, x):
-        made = trace(model, x, labels)
+        made = trace(model, x, labels).whole("gradients by depth")
         places = find_places(made)
         with np.errstate(all="ignore"):
             cotangent = made.target.cotangent(None)
@@ -165,10 +170,10 @@ def initial_gradients(
     Raises
     ------
     ConfigError
-        A setting without values, or a scale that is not positive.
+        A setting without values, or a scale that is not positive and finite.
     """
     settings = list(itertools.product(scales, batch_norm, shortcut, seeds))
-    if not settings or min(scales) <= 0:
+    if not settings or not all(0 < scale < np.inf for scale in scales):
         raise ConfigError(f"scales {list(scales)}: positive factors are wanted, and a value at least for each setting.")
     runs = []
     for scale, normalised, residual, seed in settings:

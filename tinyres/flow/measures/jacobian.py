@@ -43,7 +43,8 @@ class Spectrum:
     shape : (int, int)
         m and n of the Jacobian.
     frobenius : ndarray, shape [N]
-        sqrt(sum of all s^2): exact where all are known, else the estimate sqrt(mean |v^T J|^2) over Gaussian v.
+        sqrt(sum of all s^2): exact where all are known, else sqrt(|Q^T J|^2 + mean |((I - Q Q^T) v)^T J|^2) over
+        Gaussian v, in which only what lies outside the subspace that was found is estimated.
     start, end : str
         Names of the modules, `"input"` and `"output"` at the ends of the net.
     """
@@ -64,18 +65,22 @@ class Spectrum:
         return self.above(share) / min(self.shape)
 
     def stable_rank(self) -> np.ndarray:
-        """Sum s^2 / max s^2, shape [N]: 1 for a single direction, min(m, n) where all are equal."""
-        return np.asarray((self.frobenius / self.values[:, 0]) ** 2)
+        """Sum s^2 / max s^2, shape [N]: 1 for a single direction, min(m, n) where all are equal, NaN for J = 0."""
+        return np.asarray((self.frobenius / self._largest()[:, 0]) ** 2)
 
     def table(self) -> dict[str, np.ndarray]:
-        """One row a singular value: image, index from 1, the value, and its ratio to the image's largest."""
+        """One row a singular value: image, index from 1, the value, its ratio to the image's largest (NaN if J = 0)."""
         images, k = self.values.shape
         return {
             "image": np.repeat(np.arange(images), k),
             "index": np.tile(np.arange(1, k + 1), images),
             "singular_value": self.values.ravel(),
-            "relative": (self.values / self.values[:, :1]).ravel(),
+            "relative": (self.values / self._largest()).ravel(),
         }
+
+    def _largest(self) -> np.ndarray:
+        """The largest value of each image [N, 1]; NaN where it is 0, which nothing can be divided by."""
+        return np.where(self.values[:, :1] > 0, self.values[:, :1], np.nan)
 
 
 def jacobian(
@@ -163,6 +168,8 @@ def spectrum(
     ------
     ConfigError
         As of `jacobian`; or `largest` below 1 or beyond the size of the Jacobian.
+    GradientError
+        A Jacobian that is not finite.
 
     Examples
     --------
@@ -176,7 +183,7 @@ def spectrum(
     names = start or "input", end or "output"
     if largest is None:
         whole = jacobian(model, images, start=start, end=end, statistics=statistics, batch=batch)
-        values = np.linalg.svd(whole.astype(np.float64), compute_uv=False)
+        values = np.linalg.svd(_finite(whole, *names).astype(np.float64), compute_uv=False)
         return Spectrum(values, (whole.shape[1], whole.shape[2]), np.sqrt((values**2).sum(1)), *names)
     images = _checked(images, statistics)
     found, norms = [], []
@@ -193,9 +200,11 @@ def spectrum(
             for _ in range(power):
                 q = np.linalg.qr(_vjp(source, target, q.T).T)[0]
                 q = np.linalg.qr(_jvp(source, target, q.T).T)[0]
-            found.append(np.linalg.svd(_vjp(source, target, q.T), compute_uv=False)[:largest])
-            random_rows = _vjp(source, target, rng.standard_normal((k, shape[0])))
-            norms.append(np.sqrt((random_rows**2).sum(1).mean()))
+            inside = _finite(_vjp(source, target, q.T), *names).astype(np.float64)
+            v = rng.standard_normal((k, shape[0]))
+            outside = _vjp(source, target, v - v @ q @ q.T).astype(np.float64)
+            found.append(np.linalg.svd(inside, compute_uv=False)[:largest])
+            norms.append(np.sqrt((inside**2).sum() + (outside**2).sum(1).mean()))
     return Spectrum(np.array(found, np.float64), shape, np.array(norms, np.float64), *names)
 
 
@@ -213,7 +222,7 @@ def _between(model: Module, images: np.ndarray, start: str | None, end: str | No
     modules = dict(model.named_modules())
     for name in (start, end):
         if name is not None and name not in modules:
-            raise ConfigError(f"the net has no module {name!r}{nearest(name, modules)}.")
+            raise ConfigError(f"the net has no module {name!r}{nearest(name, filter(None, modules))}.")
     caught: dict[str | None, Any] = {None: Tensor(images, requires_grad=True)}
     wanted = {name for name in (start, end) if name is not None}
     removals = [
@@ -237,6 +246,13 @@ def _between(model: Module, images: np.ndarray, start: str | None, end: str | No
             f"{end or 'the output'} does not depend on {start or 'the input'}; give them in forward order."
         )
     return source, target
+
+
+def _finite(rows: np.ndarray, start: str, end: str) -> np.ndarray:
+    """Those rows of a Jacobian; singular values of others do not exist."""
+    if not np.isfinite(rows).all():
+        raise GradientError(f"the Jacobian from {start} to {end} is not finite; look at the weights and the images.")
+    return rows
 
 
 def _vjp(source: Tensor, target: Tensor, v: np.ndarray) -> np.ndarray:

@@ -88,14 +88,14 @@ def responses(model: Module, x: Any, *, after: str = "norm", statistics: str = "
     ConfigError
         Another word for `after`.
     GradientError
-        A net without weighted layers before its last.
+        A net without weighted layers before its last, or one that recomputes its blocks, which hides their layers.
     """
     if after not in AFTER:
         raise ConfigError(
             f"a response is taken after {' or '.join(map(repr, AFTER))}, not {after!r}{nearest(after, AFTER)}."
         )
     with statistics_of(model, statistics, x), registry.use(bn_relu="composed", bn_add_relu="composed"):
-        made = trace(model, x, None)
+        made = trace(model, x, None).whole("responses")
     blocks = find_blocks(made)
     beside = frozenset[int]().union(*(block.beside for block in blocks))
     inside = {order: block.name for block in blocks for order in block.inside}

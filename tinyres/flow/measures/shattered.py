@@ -208,6 +208,8 @@ def neighbours(
     ------
     ShapeError
         Fewer than two images, or another number of labels.
+    GradientError
+        Gradients that are zero, or not finite.
     """
     images, labels = np.asarray(images), np.asarray(labels)
     if len(images) < 2 or labels.shape != (len(images),):
@@ -228,6 +230,8 @@ def neighbours(
         for t in fraction:
             between = (images + t * (images[nearest] - images)).astype(images.dtype)
             found.append(_gradients(model, between, labels).reshape(len(images), -1).astype(np.float64))
+    if not all(np.isfinite(g).all() for g in found):
+        raise GradientError("the input gradients are not finite, so that they have no direction to compare.")
     norms = [np.linalg.norm(g, axis=1) for g in found]
     products = [np.where(norms[0] * norm > 0, norms[0] * norm, np.nan) for norm in norms]
     cosine = [(found[0] * g).sum(axis=1) / product for g, product in zip(found, products, strict=True)]

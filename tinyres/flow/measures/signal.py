@@ -82,9 +82,14 @@ def signal_propagation(model: Module, x: Any, *, statistics: str = "training") -
     Returns
     -------
     Signal
+
+    Raises
+    ------
+    GradientError
+        A net that recomputes its blocks, which hides what is inside them.
     """
     with statistics_of(model, statistics, x), registry.use(bn_relu="composed", bn_add_relu="composed"):
-        made = trace(model, x, None)
+        made = trace(model, x, None).whole("signal propagation")
     blocks = {block.merge: block for block in find_blocks(made)}
     places = find_places(made)
     stream = np.array([_moments(made.result(order)) for order in places]).reshape(-1, len(NAMES))

@@ -103,6 +103,13 @@ class Trace:
         """Whether blocks are hidden inside nodes that keep nothing."""
         return any(step.node.stands_for for step in self.steps.values())
 
+    def whole(self, what: str) -> Trace:
+        """Return the trace; a GradientError that says why `what` cannot be measured if blocks are hidden in it."""
+        if self.recomputed():
+            name = type(self.model).__name__
+            raise GradientError(f"{what}: this {name} recomputes its blocks and so hides them; use recompute=False.")
+        return self
+
 
 def trace(model: Module, x: Any, labels: Any) -> Trace:
     """Run a model on a batch and write down what it does, in the mode in which it is.

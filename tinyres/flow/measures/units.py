@@ -58,7 +58,8 @@ class Unit:
     changes_shape : bool
         Its output is not of the shape of its input.
     arrays : tuple of ndarray
-        What makes it this unit and no other: its parameters and running averages, in a fixed order.
+        What makes it this unit and no other: its parameters and running averages, those of a projection on its
+        shortcut among them, in a fixed order.
     silenced : tuple of Parameter
         Zeros here remove a residual block; empty for a plain unit.
     module : Module or None
@@ -124,7 +125,8 @@ def _residual(made: Trace, block: Block) -> Unit:
     for step in elsewhere:
         if any(tensor is parameter for tensor in step.inputs for parameter in silenced):
             raise ConfigError(f"block {block.name} shares its weights with {step.name}; it cannot be taken out alone.")
-    arrays = _arrays(made.model, list(block.parameters))
+    beside = [t for order in sorted(block.beside) for t in made.steps[order].inputs if isinstance(t, Parameter)]
+    arrays = _arrays(made.model, list(dict.fromkeys([*block.parameters, *beside])))
     return Unit(block.name, block.depth, end.shape != start.shape, arrays, silenced, None, end.shape)
 
 

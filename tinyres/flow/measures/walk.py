@@ -115,13 +115,15 @@ def number_of_paths(made: Trace, blocks: list[Block], start: int) -> dict[int, i
     for order in sorted(useful - {start}, reverse=True):
         ways = arrived.pop(order, {})
         total = _added(list(ways.values()))
-        own = next(iter(ways)) if len(ways) == 1 else (order, -1)  # the last choice that was made
+        chosen = sides.get(order)
         for position, source in made.steps[order].sources.items():
             if source in useful:
-                chosen = sides.get(order)
-                rise = chosen is not None and position == chosen.branch
-                key = (order, position) if chosen is not None else own
-                arrived.setdefault(source, {})[key] = {k + rise: count for k, count in total.items()}
+                onward = arrived.setdefault(source, {})  # last choice -> ways that made it
+                if chosen is None:
+                    onward.update(ways)
+                else:
+                    rise = position == chosen.branch
+                    onward[order, position] = {k + rise: count for k, count in total.items()}
     return _added(list(arrived.get(start, {}).values()))
 
 
