@@ -20,7 +20,7 @@ from tinyres.kernels.launch import launch
 from tinyres.tensor import Tensor
 
 Listener = Callable[[Function, Edge, Tensor], None]
-_listener: ContextVar[Listener | None] = ContextVar("tinyres_listener", default=None)
+_listeners: ContextVar[tuple[Listener, ...]] = ContextVar("tinyres_listeners", default=())
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def listening(listener: Listener) -> Iterator[None]:
     """Call ``listener(source, edge, gradient)`` for each part of a gradient, before the parts are added up.
 
     A tensor that several ops use gets one part from each: `source` is the Function that sends it, `edge` where it goes.
-    Hooks see only the sum.
+    Hooks see only the sum. Several may listen, and may stop in any order.
 
     Examples
     --------
@@ -39,11 +39,21 @@ def listening(listener: Listener) -> Iterator[None]:
     add [1.]
     mul [2.]
     """
-    token = _listener.set(listener)
+    _listeners.set((*_listeners.get(), listener))
     try:
         yield
     finally:
-        _listener.reset(token)
+        _listeners.set(tuple([other for other in _listeners.get() if other is not listener]))
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Let those who listen by now hear nothing of a `with` block."""
+    token = _listeners.set(())
+    try:
+        yield
+    finally:
+        _listeners.reset(token)
 
 
 def grad(
@@ -101,7 +111,7 @@ def run_backward(
     pending: dict[int, list[Tensor | None]] = {}  # order of a node or leaf -> gradients of its results
     heap: list[tuple[int, Function | Tensor]] = []
     found: dict[tuple[int, int], Tensor] = {}
-    listener = _listener.get()
+    listeners = _listeners.get()
 
     def send(edge: Edge, gradient: Tensor) -> None:
         owner, index = (edge, 0) if isinstance(edge, Tensor) else edge
@@ -131,7 +141,7 @@ def run_backward(
                     _accumulate(owner, gradients[0])
                 continue
             for edge, gradient in _step_back(owner, gradients, useful, wanted):
-                if listener is not None:
+                for listener in listeners:
                     listener(owner, edge, gradient)
                 send(edge, gradient)
             if not retain_graph:

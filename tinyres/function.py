@@ -23,7 +23,7 @@ _recording: ContextVar[bool] = ContextVar("tinyres_recording", default=True)
 Edge = Tensor | tuple["Function", int]
 Gradients = Tensor | None | tuple[Tensor | None, ...]
 Watcher = Callable[["Function", tuple[Tensor, ...], tuple[Tensor, ...]], None]
-_watcher: ContextVar[Watcher | None] = ContextVar("tinyres_watcher", default=None)
+_watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("tinyres_watchers", default=())
 
 
 @contextmanager
@@ -40,6 +40,8 @@ def recording(mode: bool) -> Iterator[None]:
 def watching(watcher: Watcher) -> Iterator[None]:
     """Call ``watcher(node, inputs, results)`` for each node of the graph as it is made, inside a `with` block.
 
+    Several may watch, and may stop in any order.
+
     Examples
     --------
     >>> from tinyres import ops
@@ -48,11 +50,21 @@ def watching(watcher: Watcher) -> Iterator[None]:
     mul [-3.  6.]
     relu [0. 6.]
     """
-    token = _watcher.set(watcher)
+    _watchers.set((*_watchers.get(), watcher))
     try:
         yield
     finally:
-        _watcher.reset(token)
+        _watchers.set(tuple([other for other in _watchers.get() if other is not watcher]))
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Let those who watch by now see nothing of a `with` block."""
+    token = _watchers.set(())
+    try:
+        yield
+    finally:
+        _watchers.reset(token)
 
 
 def no_grad() -> Any:
@@ -201,7 +213,7 @@ def apply_all(function: Function, *inputs: Any) -> tuple[Tensor, ...]:
     if _recording.get() and any([t.requires_grad for t in tensors]):
         function._record(tensors, results)
         made = tuple([_result(array, function, index) for index, array in enumerate(results)])
-        if (watcher := _watcher.get()) is not None:
+        for watcher in _watchers.get():
             watcher(function, tensors, made)
         return made
     return tuple([Tensor(array) for array in results])
