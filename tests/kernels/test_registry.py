@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -16,7 +15,6 @@ from tinyres import Tensor, kernels, ops, use
 from tinyres.errors import DtypeError, KernelError
 from tinyres.kernels import launch, registry
 from tinyres.kernels.registry import resolve
-from tinyres.machine import variable
 
 X = np.array([-1.0, 2.0])
 
@@ -290,13 +288,3 @@ assert not {"numba", "cupy"} & set(sys.modules)
 def test_kernels_are_imported_when_they_are_asked_for():
     done = subprocess.run([sys.executable, "-c", LAZY], capture_output=True, text=True)
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
-
-
-@pytest.mark.parametrize("value", ["relu=naive", "", "relu=näive", "a\nb"])
-def test_a_variable_is_read_as_os_environ_does(value, monkeypatch):
-    monkeypatch.delenv("TINYRES_TRIAL", raising=False)
-    assert variable("TINYRES_TRIAL") is None
-    monkeypatch.setenv("TINYRES_TRIAL", value)
-    assert variable("TINYRES_TRIAL") == os.environ.get("TINYRES_TRIAL") == value
-    assert variable("TINYRES_TRIAL", {"TINYRES_TRIAL": "other"}) == "other"
-    assert variable("TINYRES_TRIAL", {}) is None
