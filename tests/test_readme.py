@@ -134,4 +134,9 @@ def test_the_errors_are_those_of_the_logs():
     assert f"training error {plain:.2f} % and {residual:.2f} %" in text
     cifar = json.loads((RESULTS / "cifar10_13_epochs" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     assert f"test error {100 * cifar['test_error']:.2f} % after 13 epochs" in text
+    runs = json.loads((RESULTS.parents[1] / "lessons" / "logs" / "gradient_flow.json").read_text("utf-8"))["runs"]
+    plain, residual = (
+        100 * statistics.median(runs[f"{name} {seed}"]["train_error"] for seed in range(3))
+        for name in ("plain56", "resnet56")
+    )
     assert f"{plain:.0f} % training error without shortcuts and at {residual:.0f} % with them" in text
