@@ -23,7 +23,7 @@ def record(model="resnet8", shortcut="A", seed=0, steps=(0, 10, 20), depths=7, g
             fade = np.exp(-0.02 * np.array(steps))[:, None]
             columns[name] = fade * growth ** (depths - level[axes[1]])[None] * np.exp(0.02 * rng.standard_normal(shape))
     columns["gradient_nonfinite"] = np.zeros((sizes["T"], sizes["L"]))
-    columns["activation_zeros"] = np.broadcast_to(np.linspace(0.3, 0.7, len(layers)), (sizes["T"], sizes["L"]))
+    columns["activation_zeros"] = np.tile(np.linspace(0.3, 0.7, len(layers)), (sizes["T"], 1))
     columns["split_cosine"] = np.tanh(columns["split_cosine"] - 1)
     columns["split_error"] = np.full((sizes["T"], blocks), 1e-7)
     columns |= {

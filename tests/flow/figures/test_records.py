@@ -170,6 +170,21 @@ def test_branches_and_split(made_up):
     assert "largest error of the sum 1.0e-07" in drawing.said[0]
 
 
+@pytest.mark.parametrize("array", ["gradient_norm", "activation_zeros", "branch_std", "split_branch_norm"])
+def test_a_step_of_nothing_but_nan(array, made_up):
+    record = made_up()
+    for name, axes in AXES.items():
+        if len(axes) == 2:
+            record.columns[name][-1] = np.nan
+    record.columns[array][0] = 0
+    for name in ("gradient", "zeros", "update"):
+        assert against_depth([record, made_up("plain8", "none")], QUANTITIES[name]).said
+        assert heat_map([record, made_up("plain8", "none")], QUANTITIES[name]).said
+    for step in (0, -1):
+        assert branches([record], step=step).said
+        assert split([record], step=step).said
+
+
 @pytest.mark.parametrize("draw", [branches, split])
 def test_plain_nets_have_no_blocks(draw, made_up):
     with pytest.raises(FlowError, match=r"no residual block in the records of plain8 on digits, seed 0; name"):

@@ -9,7 +9,7 @@ in `signals`); that with batch norm a branch is 1/sqrt(l) of its stream at block
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,7 +81,7 @@ def branches(records: Sequence[Record], *, style: Style = SCREEN, step: int = -1
             _write(table, run, step, (branch, stream, _at_step(run, "shortcut_std", step), ratio))
             middle = np.median(ratio, axis=0)
             said.append(
-                f"{run.label}, {_step_of(run, step)}: branch / stream {np.nanmedian(middle):.3f} in the median of "
+                f"{run.label}, {_step_of(run, step)}: branch / stream {_typical(middle):.3f} in the median of "
                 f"{len(x)} blocks, {middle[-1]:.3f} in the last"
             )
         reference(share, 1.0)
@@ -134,9 +134,11 @@ def split(records: Sequence[Record], *, style: Style = SCREEN, step: int = -1, b
             _draw(sheet, cosine, x, angle, log=False, color=ink, marker="o", ms=2.5, **many)
             _draw(sheet, error, x, wrong, color=ink, marker="o", ms=2.5)
             _write(table, run, step, parts)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio, worst = _typical(b / s), _typical(wrong, np.max)
             said.append(
-                f"{run.label}, {_step_of(run, step)}: branch / shortcut {np.nanmedian(b / s):.3f} in the median of "
-                f"{len(x)} blocks, cosine {np.nanmedian(angle):+.3f}, largest error of the sum {np.nanmax(wrong):.1e}"
+                f"{run.label}, {_step_of(run, step)}: branch / shortcut {ratio:.3f} in the median of {len(x)} blocks, "
+                f"cosine {_typical(angle):+.3f}, largest error of the sum {worst:.1e}"
             )
         norms = sheet.panels[:-2]
         limits = [limit for axes in norms for limit in axes.get_ylim()]
@@ -175,6 +177,12 @@ def _at_step(run: Run[Record], name: str, step: int) -> NDArray[np.float64]:
     if len({len(row) for row in rows}) > 1:
         raise FlowError(f"the records of {run.label} have different blocks; draw them without --bands.")
     return np.stack(rows)
+
+
+def _typical(values: NDArray[np.float64], of: Callable[..., Any] = np.median) -> float:
+    """The median, or another number, of what is finite; NaN if nothing is."""
+    fine = values[np.isfinite(values)]
+    return float(of(fine)) if len(fine) else float("nan")
 
 
 def _draw(sheet: Sheet, axes: Axes, x: NDArray[Any], values: NDArray[np.float64], **style: Any) -> None:

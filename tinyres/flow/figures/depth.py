@@ -133,11 +133,12 @@ class _Profile:
     def mean(self) -> list[str]:
         """The mean over layers at the last step, and the largest."""
         last = self.middle[-1]
+        text = f"{self.run.label}, step {self.steps[-1]}: {self.quantity.label}"
+        if np.isnan(last).all():
+            return [f"{text} was not measured"]
         top = int(np.nanargmax(last))
-        return [
-            f"{self.run.label}, step {self.steps[-1]}: {self.quantity.label} {np.nanmean(last):.0%} on average, most "
-            f"{last[top]:.0%} at depth {self.depth[top]} ({self.names[top]})"
-        ]
+        where = f"at depth {self.depth[top]} ({self.names[top]})"
+        return [f"{text} {np.nanmean(last):.0%} on average, most {last[top]:.0%} {where}"]
 
     def _first(self, where: NDArray[np.bool_]) -> str:
         return self.names[int(np.argmax(where))]
