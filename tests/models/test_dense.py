@@ -74,6 +74,8 @@ def test_every_parameter_receives_a_gradient(rng):
         ({"units": 2, "branch": 0}, "branch is 0"),
         ({"units": 2, "scale": "skip"}, "'skip'"),
         ({"units": 2, "shortcut": float("nan")}, "shortcut is nan"),
+        ({"units": 2, "gain": 0.0}, "gain is 0.0"),
+        ({"units": 2, "gain": -1.0}, "gain is -1.0"),
     ],
 )
 def test_refusals(settings, said):

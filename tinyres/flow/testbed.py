@@ -21,6 +21,7 @@ from tinyres.data.digits import load_digits
 from tinyres.data.order import permutation, split_indices
 from tinyres.data.sets import pixel_mean
 from tinyres.errors import ConfigError
+from tinyres.flow.answers import wrong_answers
 from tinyres.function import no_grad
 from tinyres.nn.module import Module
 from tinyres.ops import softmax_cross_entropy
@@ -132,8 +133,7 @@ def error_of(model: Module, x: Floats, y: Labels, batch: int = 512) -> float:
         with no_grad():
             for start in range(0, len(x), batch):
                 logits = model(Tensor(x[start : start + batch])).numpy()
-                right = (logits.argmax(axis=1) == y[start : start + batch]) & np.isfinite(logits).all(axis=1)
-                wrong += int(np.count_nonzero(~right))
+                wrong += int(wrong_answers(logits, y[start : start + batch]).sum())
     finally:
         model.train(training)
     return wrong / len(x)

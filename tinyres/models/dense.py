@@ -114,7 +114,7 @@ class DenseNet(Module):
     Raises
     ------
     ConfigError
-        No units, no layers in a branch, no features, or factors that are not finite or not positive where they must be.
+        No units, no layers in a branch, no features, factors that are not finite, or a gain that is not positive.
 
     Examples
     --------
@@ -146,6 +146,8 @@ class DenseNet(Module):
         for said, factor in {"shortcut": shortcut, "scale": scale, "gain": gain}.items():
             if not isinstance(factor, str) and not math.isfinite(factor):
                 raise ConfigError(f"DenseNet: {said} is {factor}; a finite number is wanted.")
+        if gain <= 0:
+            raise ConfigError(f"DenseNet: gain is {gain}; a number above 0 is wanted.")
         rng = np.random.default_rng(seed)
         self.stem = Parameter(he_normal(rng, (inputs, width)))
         layer: dict[str, Any] = {"batch_norm": batch_norm, "gain": gain, "rng": rng}

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tinyres import models
-from tinyres.errors import ConfigError
+from tinyres.errors import ConfigError, ShapeError
 from tinyres.flow.measures.deepen import deepened
+from tinyres.models.dense import DenseNet
 
 
 @pytest.fixture
@@ -63,5 +64,9 @@ def test_float32(shallow, images):
 def test_mistakes(shallow, images):
     with pytest.raises(ConfigError, match="needs no identity layers"):
         deepened(models.create("resnet20", in_channels=1), 56, images.astype(np.float32))
+    with pytest.raises(ShapeError, match="no images"):
+        deepened(shallow, 14, images[:0])
+    with pytest.raises(ConfigError, match="a DenseNet has no stages"):
+        deepened(DenseNet(3), 14, images)
     with pytest.raises(ConfigError, match="8 layers already"):
         deepened(shallow, 8, images)

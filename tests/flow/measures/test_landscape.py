@@ -149,3 +149,8 @@ def test_the_net_is_left_as_it_was(net, batch, fails):
 def test_mistakes(net, batch, options, error, said):
     with pytest.raises(error, match=said):
         landscape(net, *batch, **options)
+
+
+def test_an_answer_that_is_not_finite_is_wrong(net, batch):
+    net.fc.bias.data[:] = np.nan
+    assert (landscape(net, *batch, points=3).error == 1).all()

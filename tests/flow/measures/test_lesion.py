@@ -110,6 +110,11 @@ def test_shuffled_blocks_stand_where_the_order_says(rng, images):
     assert found.table()["tau"] == [kendall(order) for order in found.order]
 
 
+def test_exchanges_below_zero(rng, images):
+    with pytest.raises(ConfigError, match="-1 exchanges cannot be made"):
+        shuffle(models.create("resnet14", in_channels=1), *images, exchanges=(2, -1))
+
+
 def test_kendall():
     assert kendall([0, 1, 2, 3]) == 1
     assert kendall([3, 2, 1, 0]) == -1

@@ -162,6 +162,13 @@ def test_what_is_not_finite_is_located(rng):
         path_lengths(net, rng.standard_normal((4, 5)).astype(np.float32), cotangent)
 
 
+def test_a_batch_that_is_not_finite(rng):
+    x = rng.standard_normal((4, 5)).astype(np.float32)
+    x[1, 2] = np.nan
+    with pytest.raises(GradientError, match="the batch holds values that are not finite"):
+        path_lengths(Chosen(2, rng), x, np.ones((4, 3), np.float32))
+
+
 def test_zero_gradient(rng):
     with pytest.raises(GradientError, match="is zero"):
         path_lengths(Chosen(2, rng), rng.standard_normal((4, 5)).astype(np.float32), np.zeros((4, 3), np.float32))

@@ -168,3 +168,30 @@ def test_coactivation_of_a_broken_net(rng):
     net.layer2[0].conv1.weight.data[0, 0, 0, 0] = np.nan
     with pytest.raises(GradientError, match=r"the ReLU after layer2\.0\.conv1 is not finite"):
         coactivation(net, rng.standard_normal((4, 8, 8, 1)).astype(np.float32))
+
+
+class PreActivation(nn.Module):
+    """h + W relu(BN(W relu(BN h))), the batch norms beside the weights."""
+
+    def __init__(self, rng):
+        self.bn1, self.bn2 = nn.BatchNorm2d(6), nn.BatchNorm2d(6)
+        self.fc1, self.fc2 = (nn.Linear(6, 6, rng=rng) for _ in range(2))
+
+    def forward(self, h):
+        return ops.add(h, self.fc2(self.bn2(self.fc1(self.bn1(h, relu=True)), relu=True)))
+
+
+def test_responses_of_nets_that_normalise_first(rng):
+    """The batch norm that comes next is the next layer's: plain, residual or pre-activated, all after the weights."""
+    x = rng.standard_normal((50, 6)).astype(np.float32)
+    nets = [DenseNet(4, width=6, inputs=6, shortcut=s, branch=b) for s in (0.0, 1.0) for b in (1, 2)]
+    nets.append(nn.Sequential(nn.Linear(6, 6, rng=rng), PreActivation(rng), PreActivation(rng), nn.Linear(6, 3)))
+    for net in nets:
+        found, weights = (responses(net, x, after=after, statistics="training") for after in ("norm", "weights"))
+        assert found.after == "weights"
+        np.testing.assert_array_equal(found.std, weights.std)
+
+
+def test_responses_of_nets_that_normalise_afterwards(images):
+    for name, shortcut in (("resnet8", "C"), ("plain8", "default")):
+        assert responses(models.create(name, in_channels=1, shortcut=shortcut), images).after == "norm"

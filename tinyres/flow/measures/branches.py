@@ -73,13 +73,11 @@ def find_blocks(made: Trace) -> list[Block]:
 
 def some_blocks(made: Trace, what: str) -> list[Block]:
     """`find_blocks`, or a GradientError that says why `what` cannot be measured."""
-    if blocks := find_blocks(made):
+    if blocks := find_blocks(made.whole(what)):
         return blocks
-    name = type(made.model).__name__
-    if made.recomputed():
-        raise GradientError(f"{what}: this {name} recomputes its blocks and so hides them; use recompute=False.")
     raise GradientError(
-        f"{what}: this {name} is plain, it has no shortcut around any layer; give a net whose blocks end in a sum."
+        f"{what}: this {type(made.model).__name__} is plain, it has no shortcut around any layer; give a net whose "
+        "blocks end in a sum."
     )
 
 

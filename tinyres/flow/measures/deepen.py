@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyres.errors import ConfigError
+from tinyres.errors import ConfigError, ShapeError
 from tinyres.flow.measures.state import unchanged
 from tinyres.function import no_grad
 from tinyres.models.cifar import WIDTHS, CifarNet
@@ -48,7 +48,9 @@ def deepened(model: CifarNet, depth: int, images: Any) -> CifarNet:
     Raises
     ------
     ConfigError
-        A residual net, or a depth that is not larger.
+        A residual net or one of another kind, or a depth that is not larger.
+    ShapeError
+        No images.
 
     Examples
     --------
@@ -59,6 +61,10 @@ def deepened(model: CifarNet, depth: int, images: Any) -> CifarNet:
     >>> bool(np.abs(deep(images).numpy() - shallow(images).numpy()).max() < 1e-4)
     True
     """
+    if not isinstance(model, CifarNet):
+        raise ConfigError(f"a {type(model).__name__} has no stages to deepen; give a plain net such as plain20.")
+    if not len(images):
+        raise ShapeError("there are no images to take means and variances from; give one or more.")
     stages = [_blocks(model, stage) for stage in range(1, len(WIDTHS) + 1)]
     if any(block.residual for block in stages[0]):
         raise ConfigError(

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from tinyres.errors import ConfigError, ShapeError
+from tinyres.flow.answers import wrong_answers
 from tinyres.flow.measures.state import statistics_of
 from tinyres.function import no_grad
 from tinyres.nn.flat import Parameter
@@ -41,7 +42,8 @@ class Landscape:
     axes : tuple of ndarray
         Coordinates a, and b of a grid; 0 is the net itself.
     loss, error : ndarray, shape [A] or [A, B]
-        Cross-entropy and fraction of wrong answers; a loss that is not finite stays as it is.
+        Cross-entropy and fraction of wrong answers; a loss that is not finite stays as it is, and an answer that is
+        not finite is wrong.
     statistics : str
         Of batch norm.
     """
@@ -134,7 +136,7 @@ def landscape(
                 parameter.data[...] = centre[position] + sum(moves)
             logits = model(Tensor(images))
             losses[place] = softmax_cross_entropy(logits, labels).item()
-            errors[place] = np.mean(logits.numpy().argmax(axis=1) != labels)
+            errors[place] = wrong_answers(logits.numpy(), labels).mean()
     return Landscape(axes, losses, errors, statistics)
 
 

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from tinyres.errors import ConfigError, ShapeError
+from tinyres.flow.answers import wrong_answers
 from tinyres.flow.measures.state import unchanged
 from tinyres.flow.measures.trace import trace
 from tinyres.flow.measures.units import Unit, find_units
@@ -166,6 +167,8 @@ def shuffle(
         pairs = [(i, j) for i in range(len(units)) for j in range(i) if units[i].stage == units[j].stage]
         if not pairs or not len(exchanges) or repeats < 1:
             raise ConfigError("shuffle: there are no two blocks of equal shape, or no exchange was asked for.")
+        if min(exchanges) < 0:
+            raise ConfigError(f"shuffle: {min(exchanges)} exchanges cannot be made; give numbers from 0 on.")
         for count in exchanges:
             for repeat in range(repeats):
                 order = list(range(len(units)))
@@ -240,5 +243,5 @@ def score(model: Module, x: Any, labels: Any) -> tuple[float, float]:
             shifted = logits - logits.max(axis=1, keepdims=True)
             log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
             loss -= float(log_p[np.arange(len(own)), own].sum())
-            wrong += int(((logits.argmax(axis=1) != own) | ~np.isfinite(logits).all(axis=1)).sum())
+            wrong += int(wrong_answers(logits, own).sum())
     return loss / len(x), wrong / len(x)

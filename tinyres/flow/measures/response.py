@@ -8,7 +8,8 @@ of responses [...] an individual layer of ResNets tends to modify the signal les
 shortcuts and the classifier do not count there, nor here.
 
 In nets that normalise before they weigh (relu(BN h) W) no batch norm follows inside the layer, and the one that comes
-next belongs to the next: there take ``after="weights"``, the response to which a sum adds.
+next belongs to the next: there the response is that of the weights, to which a sum adds. Such a net is told by a batch
+norm after a layer that sits in another module than the layer, or by weights that go into a block's sum as they are.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Responses:
     block : tuple of str
         The residual block that the layer is in the branch of; empty where there is none.
     after : {"norm", "weights"}
+        What was measured: "weights" also where "norm" was asked for and no batch norm belongs to the layers before it.
     """
 
     names: tuple[str, ...]
@@ -75,7 +77,8 @@ def responses(model: Module, x: Any, *, after: str = "norm", statistics: str = "
         Any net; it is left as it was.
     x : ndarray, shape [N, ...]
     after : {"norm", "weights"}
-        After the batch norm that directly follows a layer, if one does, or always right after the weights.
+        After the batch norm that directly follows a layer, if one does; or always right after the weights, as it is
+        done in any case in a net that normalises before it weighs.
     statistics : {"running", "batch", "training"}
         What batch norm does: see `state`.
 
@@ -104,7 +107,11 @@ def responses(model: Module, x: Any, *, after: str = "norm", statistics: str = "
     layers = sorted((o for o in ends if ends[o] != made.output.node.order), key=lambda o: (made.depth_of(o), o))
     if not layers:
         raise GradientError(f"responses: {type(model).__name__} has no layer with weights but its last.")
-    places = [_normalised(made, ends[order]) if after == "norm" else ends[order] for order in layers]
+    norms = {order: norm for order in layers if (norm := _norm_after(made, ends[order])) is not None}
+    raw = any(made.steps[block.merge].sources[block.branch] in ends.values() for block in blocks)
+    if raw or not norms or not all(_belongs(made, norm, order) for order, norm in norms.items()):
+        after = "weights"
+    places = [norms.get(order, ends[order]) if after == "norm" else ends[order] for order in layers]
     return Responses(
         tuple(made.steps[order].name for order in layers),
         np.array([made.depth_of(order) for order in layers], np.int64),
@@ -127,7 +134,19 @@ def _end(made: Trace, order: int) -> int:
     return use if use is not None and bias else order
 
 
-def _normalised(made: Trace, order: int) -> int:
-    """The batch norm that a result goes into and nowhere else, or the result itself."""
+def _norm_after(made: Trace, order: int) -> int | None:
+    """The batch norm that a result goes into and nowhere else."""
     use = _only_use(made, order)
-    return use if use is not None and made.steps[use].node.name in ("batch_norm", "batch_norm_eval") else order
+    return use if use is not None and made.steps[use].node.name in ("batch_norm", "batch_norm_eval") else None
+
+
+def _belongs(made: Trace, norm: int, layer: int) -> bool:
+    """Whether a batch norm sits in the module that holds the layer or its weights; yes where that is not known."""
+    names = {id(parameter): name for name, parameter in made.model.named_parameters()}
+    owners = [
+        next((names[id(t)].rpartition(".")[0] for t in made.steps[order].inputs if id(t) in names), None)
+        for order in (norm, layer)
+    ]
+    if owners[0] is None or owners[1] is None:
+        return True
+    return owners[0].rpartition(".")[0] in (owners[1], owners[1].rpartition(".")[0])

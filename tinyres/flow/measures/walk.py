@@ -35,7 +35,7 @@ def gradients_of(made: Trace, tensors: list[Tensor], hear: Listener | None = Non
     Raises
     ------
     GradientError
-        A gradient is not finite: says where that first happens on the way back.
+        The batch is not finite, or a gradient is not: says where that first happens on the way back.
     """
     broken: list[str] = []
 
@@ -47,6 +47,8 @@ def gradients_of(made: Trace, tensors: list[Tensor], hear: Listener | None = Non
             where = source.name if step is None else f"{step.name} ({source.name}, depth {step.depth})"
             broken.append(where)
 
+    if not np.isfinite(made.x.numpy()).all():
+        raise GradientError("the batch holds values that are not finite: there is nothing to measure on it.")
     loss = made.target.item()
     with np.errstate(all="ignore"), listening(look):
         found = run_backward([made.target], [made.target.cotangent(None)], sources=tensors, retain_graph=True)
