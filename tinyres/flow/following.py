@@ -49,7 +49,7 @@ def following(run: Run) -> Iterator[Follower]:
         try:
             yield follower
         except BaseException:
-            recorder.detach()
+            recorder.detach(failed=True)
             with suppress(FlowError):  # what went wrong before is what the person must hear
                 follower.save()
             raise

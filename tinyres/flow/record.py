@@ -20,7 +20,7 @@ the loss is the mean over the batch:
     split_shortcut_norm, split_branch_norm, split_total_norm, split_cosine, split_error        [T,B]
                                the gradient that arrives at a block's input: norms of the part s that came through the
                                shortcut, of the part b through the branch, and of the whole g; the cosine of s and b;
-                               |g - (s + b)| / |g|
+                               |g - (s + b + e)| / |g|, e from other uses of that input (longer shortcuts), mostly 0
 
 float64, but for step, depth, parameter_layer, block_depth (int64) and the names. What was not measured is NaN. A plain
 net has B = 0. Gradients that are not finite are recorded as they are.

@@ -12,12 +12,15 @@
 Every tenth step is watched: hooks on Modules, on the graph as it is made, and on gradients. They only read, so training
 goes on to the last bit as without them: with fused kernels, and with recomputed blocks, which keep saving memory. On
 the other steps they return at once.
+
+Of several forward passes in a step the last one before the first gradient counts. So where gradients of small batches
+are added up, layers and blocks are those of the first small batch, and gradients of weights are of all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
 from itertools import zip_longest
 from types import TracebackType
@@ -92,7 +95,8 @@ class Recorder:
         self._meta = {"model": type(model).__name__, **(meta or {}), "every": every}
         self._rows: list[Row] = []
         self._names: Names = {}
-        self._sample: Sample | None = None
+        self._open: Sample | None = None  # waits for a forward pass, or is in one
+        self._sample: Sample | None = None  # of the last pass that came to its end
         self._watching = ExitStack()
         self._hooks: list[Callable[[], None]] = []
         if earlier is not None:
@@ -105,7 +109,7 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.detach()
+        self.detach(failed=error is not None)
 
     def attach(self) -> Self:
         """Begin to listen; `with` does it, and detaches at its end."""
@@ -115,39 +119,54 @@ class Recorder:
             self._arm()
         return self
 
-    def detach(self) -> None:
-        """Stop listening. A step that did not come to its end, its loss being no number perhaps, is kept as it is."""
+    def detach(self, *, failed: bool = False) -> None:
+        """Stop listening.
+
+        Parameters
+        ----------
+        failed : bool
+            Whether an error ended the training: then a step that did not come to its end, its loss being no number
+            perhaps, is kept as it is. Else it is kept only if a gradient has come back.
+        """
         sample = self._sample
-        if sample is not None and sample.closed:
-            self._keep(sample, updated=False, loss=float("nan"), lr=float("nan"))
-        self._disarm()
-        for remove in self._hooks:
-            remove()
-        self._hooks = []
+        try:
+            if sample is not None and (failed or sample.reached):
+                with suppress(FlowError) if failed else nullcontext():  # the first error is the one to hear of
+                    self._keep(sample, updated=False, loss=float("nan"), lr=float("nan"))
+        finally:
+            self._disarm()
+            for remove in self._hooks:
+                remove()
+            self._hooks = []
 
     def _arm(self) -> None:
         if self._hooks and self._count % self.every == 0:
-            self._sample = Sample(self.model)
+            self._open = Sample(self.model)
             self._watching.enter_context(watching(self._made))
             self._watching.enter_context(listening(self._part))
 
     def _disarm(self) -> None:
-        self._sample = None
+        self._open = self._sample = None
         self._watching.close()
 
     # ---- what it hears ---------------------------------------------------------------------------------------------
     def _made(self, node: Function, inputs: tuple[Tensor, ...], results: tuple[Tensor, ...]) -> None:
-        sample = self._sample
-        if sample is not None and not sample.closed and self.model.training == self.training:
+        if (sample := self._listens()) is not None:
             sample.node(node, inputs, results)
 
     def _called(self, name: str, module: Module, inputs: tuple[Any, ...], output: Any) -> None:
-        sample = self._sample
-        if sample is not None and sample.begun and not sample.closed and self.model.training == self.training:
+        if (sample := self._listens()) is not None and sample.begun:
             sample.called(name, module, inputs, output)
+            if sample.closed:
+                self._sample, self._open = sample, Sample(self.model)
+
+    def _listens(self) -> Sample | None:
+        """What a forward pass goes into now; passes after the first gradient are not the step's any more."""
+        late = self._sample is not None and self._sample.reached
+        return self._open if self.model.training == self.training and not late else None
 
     def _part(self, source: Function, edge: Edge, gradient: Tensor) -> None:
-        if self._sample is not None and self._sample.closed:
+        if self._sample is not None:
             self._sample.part(source, edge, gradient)
 
     # ---- steps -----------------------------------------------------------------------------------------------------
@@ -169,13 +188,13 @@ class Recorder:
         """
         sample, number = self._sample, self._count
         try:
+            if sample is None and self._open is not None:
+                mode = "training" if self.training else "evaluation"
+                raise FlowError(
+                    f"step {number} was to be recorded, but {type(self.model).__name__} made no forward pass in "
+                    f"{mode} mode that could be followed; call the model itself, with the recorder attached."
+                )
             if sample is not None:
-                if not sample.closed:
-                    mode = "training" if self.training else "evaluation"
-                    raise FlowError(
-                        f"step {number} was to be recorded, but {type(self.model).__name__} made no forward pass in "
-                        f"{mode} mode that could be followed; call the model itself, with the recorder attached."
-                    )
                 value = float(loss.item()) if isinstance(loss, Tensor) else float(loss)
                 self._keep(sample, updated=updated, loss=value, lr=float(lr))
         finally:

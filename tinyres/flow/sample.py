@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +45,7 @@ class _Split:
     block: Block
     shortcut: Array | None = None
     branch: Array | None = None
+    elsewhere: Array | None = None  # from uses of that input outside of the block
     seen: Parts | None = None
     total: float = math.nan
 
@@ -66,7 +68,8 @@ class Sample:
     """The measurements of one step."""
 
     model: Module
-    closed: bool = False
+    closed: bool = False  # the pass has come to its end
+    reached: bool = False  # and a gradient has come back
     batch: int | None = None
     layers: list[_Layer] = field(default_factory=list)
     splits: list[_Split] = field(default_factory=list)
@@ -117,7 +120,7 @@ class Sample:
         self.wiring.called(name, module, inputs, output)
         if self._pending is not None and self._pending.held_by(name):
             self._pending = None
-        tensors = list(_tensors(output))
+        tensors = [each for each in _members(output) if isinstance(each, Tensor)]
         for position, tensor in enumerate(tensors):
             edge = edge_of(tensor)
             if edge is None or isinstance(edge, Tensor) or (edge[0].order, edge[1]) in self._seen:
@@ -126,7 +129,7 @@ class Sample:
             if (edge[0].order, edge[1]) not in self._seen:
                 said = name or type(module).__name__
                 self._layer(f"{said}[{position}]" if len(tensors) > 1 else said, type(module).__name__, tensor)
-        if module is self.model:
+        if module is self.model and any(map(self.wiring.knows, tensors)):
             self._close(inputs)
 
     def _flush(self) -> None:
@@ -143,6 +146,7 @@ class Sample:
         self.layers.append(layer)
 
         def arrived(gradient: Tensor) -> None:
+            self.reached = True
             layer.gradient = summary(gradient.data)
 
         tensor.register_hook(arrived)
@@ -150,8 +154,8 @@ class Sample:
     def _close(self, inputs: tuple[Any, ...]) -> None:
         self._flush()
         self.closed = True
-        first = next(_tensors(inputs), None)
-        self.batch = first.shape[0] if first is not None and first.ndim else None
+        first = next((shape for each in _members(inputs) if (shape := getattr(each, "shape", ()))), None)
+        self.batch = first[0] if first else None
         for block in self.wiring.blocks():
             split = _Split(block)
             self.splits.append(split)
@@ -167,18 +171,19 @@ class Sample:
             return
         for split in self._waiting[edge[0].order]:
             block, order = split.block, source.order
-            if order in block.inside:
-                split.branch = gradient.data if split.branch is None else split.branch + gradient.data
-            elif order == block.merge or order in block.beside:
-                split.shortcut = gradient.data if split.shortcut is None else split.shortcut + gradient.data
+            shortcut = order == block.merge or order in block.beside
+            side = "branch" if order in block.inside else "shortcut" if shortcut else "elsewhere"
+            before = getattr(split, side)
+            setattr(split, side, gradient.data if before is None else before + gradient.data)
 
     def _whole(self, start: int) -> Any:
         def arrived(gradient: Tensor) -> None:
             for split in self._waiting[start]:
                 split.total = summary(gradient.data).norm
                 if split.shortcut is not None and split.branch is not None:
-                    split.seen = parts(split.shortcut, split.branch, gradient.data)
-                split.shortcut = split.branch = None
+                    whole = gradient.data if split.elsewhere is None else gradient.data - split.elsewhere
+                    split.seen = parts(split.shortcut, split.branch, whole)
+                split.shortcut = split.branch = split.elsewhere = None
 
         return arrived
 
@@ -191,8 +196,7 @@ class Sample:
             more = MOMENTS if of == "activation" else ("nonfinite",)
             row |= {f"{of}_{name}": [_get(each, name) for each in found] for name in (*STATISTICS, *more)}
         before = [summary(array) for array in self._before.values()]
-        reached = any(layer.gradient is not None for layer in self.layers)  # else these are gradients of another step
-        grads = [p.grad if reached else None for p in self.parameters.values()]
+        grads = [p.grad if self.reached else None for p in self.parameters.values()]  # else they are of another step
         gradients = [summary(grad.data) if grad is not None else None for grad in grads]
         for name in STATISTICS:
             row[f"weight_{name}"] = [getattr(each, name) for each in before]
@@ -232,15 +236,13 @@ class Sample:
         return _columns(rows, 5)
 
 
-def _tensors(output: Any) -> Any:
-    """Every Tensor in what a Module returned: itself, or those of a tuple, list or dict."""
-    if isinstance(output, Tensor):
-        yield output
-    elif isinstance(output, (tuple, list)):
-        for each in output:
-            yield from _tensors(each)
-    elif isinstance(output, dict):
-        yield from _tensors(list(output.values()))
+def _members(value: Any) -> Iterator[Any]:
+    """What a Module takes or returns, one by one: itself, or what a tuple, list or dict holds."""
+    if isinstance(value, (tuple, list, dict)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _members(each)
+    else:
+        yield value
 
 
 def _get(found: Summary | None, name: str) -> float:

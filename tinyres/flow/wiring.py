@@ -78,21 +78,21 @@ class Wiring:
             if end is not None:
                 self._made.calls.append(Call(name, module, self._source(start), order_of(end)))
 
+    def knows(self, tensor: Tensor) -> bool:
+        """Whether a node that has been noted made it."""
+        return tensor.node is not None and tensor.node.order in self.hooks
+
     def depth(self, order: int) -> int:
         """Weighted layers on the longest way up to a node."""
         return self._made.depth_of(order)
 
     def blocks(self) -> list[Block]:
-        """The residual blocks, in the order in which their sums were made."""
+        """The residual blocks, in the order in which they begin."""
         return find_blocks(self._made)
 
     def merges(self, step: Step) -> bool:
         """Whether a node may be the end of a block."""
         return step.node.name in MERGES and len(step.sources) == 2
-
-    def source(self, block: Block, door: int) -> int:
-        """Order of the node whose result enters the sum of a block by this door."""
-        return self._made.steps[block.merge].sources[door]
 
     def _source(self, edge: Edge | None) -> int:
         known = edge is not None and order_of(edge) in self._made.steps

@@ -65,6 +65,47 @@ def test_a_step_that_ends_in_an_error_is_kept(batch, nets):
     assert np.isnan(record.loss).all()
 
 
+def test_the_first_error_is_the_one_to_hear_of(batch, nets):
+    """Also where the step under way cannot be kept; and nothing goes on listening."""
+    x, labels = batch()
+    model = nets["small"][0]()
+    recorder = flow.Recorder(model, every=1)
+
+    def fails(error):
+        with recorder:
+            loss = ops.softmax_cross_entropy(model(Tensor(x)), labels)
+            loss.backward()
+            recorder.step(loss, updated=False)
+            model.relu = ops.relu
+            ops.softmax_cross_entropy(model(Tensor(x)), labels).backward()
+            if error:
+                raise error
+
+    for error, heard in ((OSError("the disk is full"), OSError), (None, FlowError)):
+        model = nets["small"][0]()
+        recorder = flow.Recorder(model, every=1)
+        with pytest.raises(heard, match="the disk is full" if error else "layer number 1 is inner and was relu"):
+            fails(error)
+        assert recorder.record.step.tolist() == [0]
+        assert not any(vars(module).get("_forward_hooks") for _, module in model.named_modules())
+        seen = recorder.recorded
+        model(Tensor(x))
+        recorder.detach()
+        assert recorder.recorded == seen
+
+
+def test_a_pass_after_the_last_step_is_none(batch, nets):
+    x, labels = batch()
+    model = nets["small"][0]()
+    with flow.Recorder(model, every=1) as recorder:
+        loss = ops.softmax_cross_entropy(model(Tensor(x)), labels)
+        loss.backward()
+        recorder.step(loss, updated=False)
+        model(Tensor(x))
+    assert recorder.record.step.tolist() == [0]
+    assert flow.first_trouble(recorder.record) is None
+
+
 def test_mistakes_are_one_sentence(train, batch, nets):
     x, labels = batch()
     with pytest.raises(ConfigError, match="every must be 1 or more"):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import tracemalloc
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 
 import tinyres
 from tinyres import Tensor, flow, models, nn, ops, optim
+from tinyres.flow.measures.hessian import curvature
+from tinyres.flow.measures.lesion import delete_each
+from tinyres.flow.measures.split import gradient_split
 from tinyres.kernels import memory
 from tinyres.models.dense import DenseNet
 
@@ -111,6 +115,32 @@ class Gated(nn.Module):
         return self.fc(ops.relu(self.branch(x)) * gate + x * (1.0 - gate))
 
 
+class Long(nn.Module):
+    """A block, and a second shortcut from its input to the end."""
+
+    def __init__(self):
+        self.stem, self.branch, self.fc = (nn.Linear(4, width, rng=width) for width in (4, 4, 3))
+
+    def forward(self, x):
+        h = self.stem(x)
+        return self.fc(h + self.branch(ops.relu(h))) + h[:, :3]
+
+
+def test_an_input_that_is_used_again(train, batch):
+    """What comes back from elsewhere is no error of the sum of the two parts; and an array is a batch too."""
+    x, labels = batch()
+    record = train(Long(), x, labels, steps=1, every=1)
+    assert (record.split_error < 1e-6).all()
+    wanted = gradient_split(Long(), x, labels)
+    np.testing.assert_allclose(record.split_branch_norm[0], wanted.branch, rtol=1e-5)
+    np.testing.assert_allclose(record.split_total_norm[0], wanted.total, rtol=1e-5)
+    model = Long()
+    with flow.Recorder(model, every=1) as recorder:
+        model(x).sum().backward()
+        recorder.step(updated=False)
+    assert recorder.record.meta["batch"] == len(x)
+
+
 def test_a_gated_shortcut(train, batch):
     record = train(Gated(), *batch(), steps=1, every=1)
     assert record.block_depth.tolist() == [2]
@@ -148,3 +178,64 @@ def test_blocks_keep_their_names_from_step_to_step(train, batch):
     record = train(Root(), *batch(), every=1)
     assert record.block.tolist() == ["sum", "sum#2", "sum#3"]
     assert len(record.step) == 3
+
+
+def test_two_recorders_in_one_loop(train, batch, nets):
+    x, labels = batch()
+    create = nets["small"][0]
+    loops = []
+    with ExitStack() as stack:
+        for rate in (0.1, 0.3):
+            model = create()
+            recorder = stack.enter_context(flow.Recorder(model, every=1))
+            loops.append((model, optim.SGD(model.parameters(), rate), recorder))
+        for _ in range(3):
+            for model, sgd, recorder in loops:
+                loss = ops.softmax_cross_entropy(model(Tensor(x)), labels)
+                sgd.zero_grad()
+                loss.backward()
+                sgd.step()
+                recorder.step(loss, lr=sgd.lr)
+    for _, sgd, recorder in loops:
+        alone = train(create(), x, labels, every=1, lr=sgd.lr)
+        for name, array in alone.columns.items():
+            np.testing.assert_array_equal(recorder.record.columns[name], array, err_msg=name)
+
+
+def test_passes_that_are_not_the_step(train, batch, nets):
+    """Of the forward passes of a step the last before the backward pass counts, and measures count for nothing."""
+    x, labels = batch()
+    other, classes = batch(7, seed=1)
+    create = nets["small"][0]
+    wanted = train(create(), x, labels, every=1)
+    between = {
+        "a pass": lambda model: model(Tensor(other)),
+        "a pass without a graph": lambda model: no_gradient(model, other),
+        "curvature": lambda model: curvature(model, other, classes, iterations=2),
+        "lesions": lambda model: delete_each(model, other, classes),
+    }
+    for name, what in between.items():
+        model = create()
+        sgd = optim.SGD(model.parameters(), 0.1)
+        with flow.Recorder(model, every=1) as recorder:
+            for _ in range(3):
+                what(model)
+                logits = model(Tensor(x))
+                loss = ops.softmax_cross_entropy(logits, labels)
+                model.eval()(Tensor(other))
+                model.train()
+                ops.sum(model.last.weight * model.last.weight)  # such as a decay that is part of the loss
+                no_gradient(model, other)
+                sgd.zero_grad()
+                loss.backward()
+                sgd.step()
+                what(model)
+                recorder.step(loss, lr=sgd.lr)
+        for column, array in wanted.columns.items():
+            np.testing.assert_array_equal(recorder.record.columns[column], array, err_msg=f"{name}: {column}")
+        assert recorder.record.meta["batch"] == len(x)
+
+
+def no_gradient(model, x):
+    with tinyres.no_grad():
+        model(Tensor(x))

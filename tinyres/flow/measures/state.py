@@ -1,5 +1,7 @@
 """A measure looks at a net and leaves no trace: parameters, buffers and modes are put back, also after an error.
 
+Nor does a recorder of that net take the passes of a measure for those of training.
+
 Batch norm has three readings, and a measure must say which one it takes:
 
     running     evaluation: running averages, constants                images are independent of each other
@@ -13,8 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tinyres.autograd import unheard
 from tinyres.errors import ConfigError, nearest
-from tinyres.function import no_grad
+from tinyres.function import no_grad, unwatched
 from tinyres.nn.module import Module
 
 STATISTICS = ("running", "batch", "training")
@@ -64,7 +67,7 @@ def statistics_of(model: Module, statistics: str, images: Any) -> Iterator[None]
     """
     if statistics not in STATISTICS:
         raise ConfigError(f"there are no {statistics!r} statistics of batch norm{nearest(statistics, STATISTICS)}.")
-    with unchanged(model):
+    with unchanged(model), unwatched(), unheard():
         if statistics == "batch":
             _store_batch_statistics(model, images)
         model.train(statistics == "training")
