@@ -264,7 +264,7 @@ assert np.median(moved.error[stays]) < np.median(moved.error[~stays])
 # What does not show at this scale
 # --------------------------------
 # On CIFAR-10 Veit et al. find that of ResNet-110 only the blocks that halve the image matter. Here it takes 110 layers
-# for one of them to stand out; with 20 and 56 layers it is the very first blocks that matter most, perhaps because an
-# image of 8 by 8 pixels has little to halve. That a deeper net bears the loss of more blocks holds for the dense nets;
+# for one of them to stand out, the second one; with 20 and 56 layers it is the very first blocks that matter most,
+# perhaps because an image of 8 by 8 pixels has little to halve. That a deeper net bears the loss of more blocks holds for the dense nets;
 # the convolutional ones are too few, and too different from seed to seed, to say so. What can be relied on is the gap
 # between plain and residual nets.

@@ -227,7 +227,7 @@ for values in constants.values():
     assert all(0.85 < value < 1.3 for value in values)
 assert min(strength["plain-10"]) > 1.2 * max(strength["residual-10"])
 assert max(figure_7["resnet20"]) < min(figure_7["plain20"])
-assert max(ratio["resnet56"]) < min(ratio["resnet20"])
+assert max(ratio["resnet110"]) < min(ratio["resnet56"]) < max(ratio["resnet56"]) < min(ratio["resnet20"])
 
 # %% [markdown]
 # What does not show at this scale
