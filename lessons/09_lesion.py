@@ -167,7 +167,7 @@ left.set(xlabel="place of the missing block (0 first, 1 last)", ylabel="test err
 left.set_title("each block alone (cross: changes the shape)")
 right.set(xlabel="blocks missing, drawn at random", title="k blocks at once, median", ylim=(0, 100))
 right.set_xticks([1, 2, 5, 10, 20])
-left.legend(fontsize=8)
+left.legend(fontsize=8, loc=(0.14, 0.36))
 plt.show()
 
 # %% [markdown]
@@ -265,6 +265,6 @@ assert np.median(moved.error[stays]) < np.median(moved.error[~stays])
 # --------------------------------
 # On CIFAR-10 Veit et al. find that of ResNet-110 only the blocks that halve the image matter. Here it takes 110 layers
 # for one of them to stand out, the second one; with 20 and 56 layers it is the very first blocks that matter most,
-# perhaps because an image of 8 by 8 pixels has little to halve. That a deeper net bears the loss of more blocks holds for the dense nets;
-# the convolutional ones are too few, and too different from seed to seed, to say so. What can be relied on is the gap
-# between plain and residual nets.
+# perhaps because an image of 8 by 8 pixels has little to halve. That a deeper net bears the loss of more blocks holds
+# for the dense nets; the convolutional ones are too few, and too different from seed to seed, to say so. What can be
+# relied on is the gap between plain and residual nets.
