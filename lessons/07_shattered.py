@@ -49,6 +49,7 @@ KINDS = {
     "plain, batch norm": {"shortcut": 0.0},
     "residual, batch norm": {"shortcut": 1.0},
 }
+COLOURS = dict(zip(KINDS, ("#CC79A7", "#D55E00", "#0072B2"), strict=True))
 
 
 def net_of(kind: str, units: int, seed: int) -> DenseNet:
@@ -81,7 +82,7 @@ shown = [
 figure, panels = plt.subplots(2, 2, figsize=(8.4, 4.8), sharex=True)
 for axes, (kind, units) in zip(panels.ravel(), shown, strict=True):
     slope = found[kind, units][0].gradients[:, 0]
-    axes.plot(points, slope / np.abs(slope).max(), lw=0.9)
+    axes.plot(points, slope / np.abs(slope).max(), lw=0.9, color=COLOURS[kind])
     axes.set_title(f"{kind}, {units} layer{'s' * (units > 1)}")
 for axes in panels[1]:
     axes.set_xlabel("input x")
@@ -99,12 +100,12 @@ figure, axes = plt.subplots()
 one = found["plain, batch norm", 1][0]
 axes.plot(one.lag, one.brown, color="#8B5A2B", lw=5, alpha=0.35, label="brown noise")
 axes.plot(one.lag, one.white, color="#BBBBBB", lw=5, alpha=0.6, label="white noise")
-for colour, units in zip(("#9ECAE1", "#56B4E9", "#0072B2", "#08306B"), DEPTHS["plain, batch norm"], strict=True):
+for colour, units in zip(("#FDBE85", "#FD8D3C", "#D55E00", "#7F2704"), DEPTHS["plain, batch norm"], strict=True):
     acf = np.mean([each.acf for each in found["plain, batch norm", units]], axis=0)
     axes.plot(one.lag, acf, "--", color=colour, label=f"plain, batch norm, {units}")
-for colour, key in (("#D55E00", ("residual, batch norm", 50)), ("#009E73", ("plain, no batch norm", 24))):
+for key, dashes in ((("residual, batch norm", 50), "-"), (("plain, no batch norm", 24), "--")):
     acf = np.mean([each.acf for each in found[key]], axis=0)
-    axes.plot(one.lag, acf, color=colour, label=f"{key[0]}, {key[1]}")
+    axes.plot(one.lag, acf, dashes, color=COLOURS[key[0]], label=f"{key[0]}, {key[1]}")
 axes.set(xlabel="lag k (in points)", ylabel="autocorrelation", ylim=(-0.15, 1.05))
 axes.set_title("Slopes of nets on a line of 256 inputs; mean over 3 seeds")
 axes.legend(fontsize=8.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -142,8 +143,8 @@ def neighbours_share(kind: str) -> np.ndarray:
 counted = {kind: coactivation(net_of(kind, 24, 0), line, statistics="batch") for kind in KINDS}
 together = {kind: neighbours_share(kind) for kind in KINDS}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6), sharex=True)
-for (kind, counts), colour in zip(counted.items(), ("#009E73", "#0072B2", "#D55E00"), strict=True):
-    dashes = "--" if kind == "plain, batch norm" else "-"
+for kind, counts in counted.items():
+    dashes, colour = "-" if "residual" in kind else "--", COLOURS[kind]
     layers = np.arange(1, 25)
     left.plot(layers, counts.constant[:24], dashes, color=colour, label=kind)
     right.plot(layers, together[kind], dashes, color=colour)
@@ -178,7 +179,7 @@ for name in ("plain20", "plain56", "resnet20", "resnet56"):
     cosines[name] = np.mean([neighbours(net, images, labels, steps=6).table()["median"] for net in nets], axis=0)
 fraction = np.linspace(0, 1, 6)
 figure, axes = plt.subplots()
-for (name, values), colour in zip(cosines.items(), ("#56B4E9", "#0072B2", "#E69F00", "#D55E00"), strict=True):
+for (name, values), colour in zip(cosines.items(), ("#E69F00", "#D55E00", "#56B4E9", "#0072B2"), strict=True):
     axes.plot(fraction, values, "--" if "plain" in name else "-", marker="o", color=colour, label=name)
 axes.axhline(0, color="#BBBBBB", lw=1)
 axes.set(xlabel="way from a digit to the most similar one, t", ylabel="cosine of the gradients (median)")

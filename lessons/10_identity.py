@@ -63,7 +63,7 @@ FACTORS = {
     "0.5, 0.5": {"kind": "factors", "shortcut": 0.5},
     "plain (0, 1)": {"kind": "depth", "net": "plain"},
 }
-COLOURS = ("#D55E00", "#E69F00", "#CC79A7", "#0072B2")
+COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#D55E00")
 DEPTHS = (10, 20, 30, 54)
 errors = {
     (name, units): np.array([run["train"] for run in pick(units=units, **settings)])
@@ -110,8 +110,8 @@ for (exclusive, bias), found in gates.items():
 rows["plain"] = errors["plain (0, 1)", 30]
 figure, axes = plt.subplots(figsize=(7.2, 2.9))
 for place, (name, found) in enumerate(rows.items()):
-    axes.barh(place, np.median(found), color="#0072B2" if name == "plain" else "#D55E00", alpha=0.35)
-    axes.plot(found, [place] * len(found), "o", color="#0072B2" if name == "plain" else "#D55E00")
+    axes.barh(place, np.median(found), color="#D55E00" if name == "plain" else "#0072B2", alpha=0.35)
+    axes.plot(found, [place] * len(found), "o", color="#D55E00" if name == "plain" else "#0072B2")
 axes.set_yticks(range(len(rows)), rows)
 axes.invert_yaxis()
 axes.set(xlabel="training error after 15 epochs", xlim=(-0.02, 1), title="30 layers, rate 0.1, three seeds and median")
@@ -185,8 +185,8 @@ random = f"56 from random weights, rate {trained['lr']}"
 found[random] = [trained["runs"][f"plain56 {seed}"]["train_error"] for seed in trained["seeds"]]
 figure, axes = plt.subplots(figsize=(7.2, 2.9))
 for place, values in enumerate(found.values()):
-    axes.barh(place, np.median(values), color="#0072B2", alpha=0.35)
-    axes.plot(values, [place] * len(values), "o", color="#0072B2")
+    axes.barh(place, np.median(values), color="#D55E00", alpha=0.35)
+    axes.plot(values, [place] * len(values), "o", color="#D55E00")
 axes.set_yticks(range(len(found)), found)
 axes.invert_yaxis()
 axes.set(xlabel="training error", xlim=(-0.02, 1), title="Convolutional plain nets on digits; three seeds and median")

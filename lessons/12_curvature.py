@@ -34,7 +34,7 @@ from tinyres.models.dense import DenseNet
 
 plt.style.use("tinyres.flow.lesson")
 SEEDS = (0, 1, 2)
-COLOURS = {"plain, no batch norm": "#009E73", "plain": "#0072B2", "residual": "#D55E00"}
+COLOURS = {"plain, no batch norm": "#CC79A7", "plain": "#D55E00", "residual": "#0072B2"}
 digits = digits_arrays()
 
 # %% [markdown]
