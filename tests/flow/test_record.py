@@ -84,6 +84,8 @@ def test_select(record):
     [
         ({"layers": "conv9"}, "no layer is called 'conv9'; did you mean 'conv1'?"),
         ({"layers": []}, "nothing of resnet8 on digits, seed 3 is left"),
+        ({"kinds": []}, "no kind was asked for; known: Conv2d, Linear."),
+        ({"steps": [-2]}, "there is no step -2; they count from 0, and -1 is the last; recorded are 3 steps"),
         ({"kinds": "BatchNorm"}, "no kind is called 'BatchNorm'; known: Conv2d, Linear."),
         ({"blocks": "layer9.0"}, "no block is called 'layer9.0'; did you mean 'layer1.0'?"),
         ({"steps": []}, "no step of resnet8 on digits, seed 3 was asked for; recorded are 3 steps from 0 to 20."),
@@ -101,6 +103,7 @@ def test_an_empty_selection_is_a_sentence(record, selection, sentence):
         ({}, "holds no step"),
         ({"step": [0, 0]}, "do not increase"),
         ({"step": [0], "loss": [1.0, 2.0]}, "array loss of the record has shape [2], and 1 recorded steps want [1]"),
+        ({"step": [0.5]}, "array step of the record is not of whole numbers"),
         ({"step": [0], "gradient_nrom": [[1.0]]}, "no array 'gradient_nrom'; did you mean 'gradient_norm'?"),
         ({"step": [0], "layer": ["a"], "gradient_norm": [[1, 2]]}, "1 recorded steps and 1 layers want [1, 1]"),
     ],
@@ -115,7 +118,7 @@ def test_files_that_are_no_records(record, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     cases = {
-        run: "holds no record of gradient flow (flow.npz); train with `tinyres train --flow`",
+        run: "holds no record of gradient flow (flow.npz); train with `tinyres train --flow`, or name a checkpoint",
         tmp_path / "nothing.npz": "does not exist",
     }
     (text := tmp_path / "text.npz").write_text("step,loss\n")
@@ -133,6 +136,21 @@ def test_files_that_are_no_records(record, tmp_path):
     cases[tmp_path / "bad.npz"] = "is damaged: array loss of the record has shape [2]"
     np.savez(tmp_path / "pickle.npz", format="tinyres flow 1", meta=np.array({"a": 1}, object))
     cases[tmp_path / "pickle.npz"] = "is damaged or not a record"
+    np.save(tmp_path / "array.npy", np.ones(3))
+    cases[tmp_path / "array.npy"] = "array.npy is damaged or not a record of gradient flow: it is no .npz archive."
+    (renamed := tmp_path / "array.npz").write_bytes((tmp_path / "array.npy").read_bytes())
+    cases[renamed] = "it is no .npz archive"
+    for place, name in ((4, "version"), (6, "flags"), (8, "method")):  # of the first file, in the table at the end
+        whole = bytearray((tmp_path / "whole.npz").read_bytes())
+        whole[whole.index(b"PK\x01\x02") + place + 2] = 99
+        (broken := tmp_path / f"{name}.npz").write_bytes(whole)
+        cases[broken] = "is damaged or not a record"
+    holders = record.columns | {"parameter_layer": [0, 2, 77, -1]}
+    np.savez(tmp_path / "holder.npz", format="tinyres flow 1", meta="{}", **holders)
+    cases[tmp_path / "holder.npz"] = "is damaged: parameter_layer of the record has 77, and there are 3 layers"
+    turned = record.columns | {"gradient_norm": record.gradient_norm + 1j}
+    np.savez(tmp_path / "complex.npz", format="tinyres flow 1", meta="{}", **turned)
+    cases[tmp_path / "complex.npz"] = "is damaged: array gradient_norm of the record is complex128; float64 is wanted"
     for path, sentence in cases.items():
         with pytest.raises(FlowError) as caught:
             Record.read(path)

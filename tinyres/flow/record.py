@@ -31,6 +31,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -59,6 +60,17 @@ AXES: dict[str, str] = (
     | {name: "TB" for name in (*RESPONSE, *SPLIT)}
 )
 """Name of each array -> its axes."""
+DAMAGED = (  # what NumPy and zipfile raise for bytes that are no archive of arrays
+    OSError,
+    ValueError,
+    EOFError,
+    AttributeError,
+    TypeError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+)
 NAMES = ("layer", "kind", "parameter", "block")
 INTEGERS = ("step", "depth", "parameter_layer", "block_depth")
 WORDS = {"T": "recorded steps", "L": "layers", "P": "parameters", "B": "blocks"}
@@ -77,7 +89,7 @@ class Record:
     Raises
     ------
     FlowError
-        An array whose shape does not fit the others, steps that do not increase, or no step.
+        An array whose shape does not fit the others, or whose type; steps that do not increase, or no step.
 
     Examples
     --------
@@ -106,6 +118,11 @@ class Record:
                     f"array {name} of the record has shape {list(self.columns[name].shape)}, "
                     f"and {words} want {list(shape)}."
                 )
+        holders = self.columns["parameter_layer"]
+        if len(wrong := holders[(holders < -1) | (holders >= sizes["L"])]):
+            raise FlowError(
+                f"parameter_layer of the record has {wrong[0]}, and there are {sizes['L']} layers; -1 is for none."
+            )
         steps = self.columns["step"]
         if not len(steps):
             raise FlowError("the record holds no step; record at least one training step.")
@@ -163,16 +180,15 @@ class Record:
         if path.is_dir():
             if not (path / FILE).is_file():
                 raise FlowError(
-                    f"{path} holds no record of gradient flow ({FILE}); train with `tinyres train --flow`, or record "
-                    "one of its checkpoints with tinyres.flow.record_checkpoint."
+                    f"{path} holds no record of gradient flow ({FILE}); train with `tinyres train --flow`, or name "
+                    "a checkpoint in it (.safetensors): that is recorded for one step."
                 )
             path = path / FILE
         elif not path.exists():
             raise FlowError(f"{path} does not exist; name a run folder or an .npz file that a recorder wrote.")
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-                found = {name: archive[name] for name in archive.files}
-        except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+            found = _arrays(path.read_bytes())
+        except DAMAGED as error:
             raise FlowError(f"{path} is damaged or not a record of gradient flow: {reason(error)}.") from None
         said = str(found.get("format", ""))
         if said != FORMAT:
@@ -216,11 +232,9 @@ class Record:
             names = [str(name) for name in self.columns[column]]
             keep[axis] &= [any(fnmatchcase(name, pattern) for pattern in patterns) for name in names]
             if not keep[axis].any():
-                first, known = (patterns or [""])[0], sorted(set(names))
-                hint = nearest(first, known) if known else ""
-                raise FlowError(
-                    f"nothing of {self.title} is left: no {column} is called {', '.join(patterns)!r}{hint}."
-                )
+                said = f"is called {', '.join(patterns)!r}" if patterns else "was asked for"
+                hint = nearest((patterns or [""])[0], set(names)) if names else ""
+                raise FlowError(f"nothing of {self.title} is left: no {column} {said}{hint}.")
         rows = np.arange(len(self.step)) if steps is None else self.rows(steps)
         places = np.append(np.where(keep["L"], np.cumsum(keep["L"]) - 1, -2), -1)  # old index -> new; [-1] stays -1
         holders = places[self.parameter_layer]
@@ -234,6 +248,11 @@ class Record:
     def rows(self, steps: Iterable[int]) -> NDArray[np.int64]:
         """Indices into axis T of the recorded steps nearest to `steps`, increasing, each once; FlowError for none."""
         wanted = [int(self.step[-1]) if step == -1 else step for step in steps]
+        if wanted and min(wanted) < 0:
+            raise FlowError(
+                f"{self.title}: there is no step {min(wanted)}; they count from 0, and -1 is the last; "
+                f"recorded are {_span(self.step)}."
+            )
         if not wanted:
             raise FlowError(f"no step of {self.title} was asked for; recorded are {_span(self.step)}.")
         return np.unique([int(np.abs(self.step - step).argmin()) for step in wanted])
@@ -243,9 +262,21 @@ def _absent(name: str) -> Any:
     return "" if name in NAMES else -1 if name in INTEGERS else np.nan
 
 
+def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        raise ValueError("it is no .npz archive")
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
 def _typed(name: str, values: Any) -> NDArray[Any]:
     dtype = np.str_ if name in NAMES else np.int64 if name in INTEGERS else np.float64
-    return np.asarray(values, dtype)
+    array = np.asarray(values)
+    if array.dtype.kind == "c":
+        raise FlowError(f"array {name} of the record is {array.dtype}; {np.dtype(dtype)} is wanted.")
+    if name in INTEGERS and array.dtype.kind == "f" and (array != np.floor(array)).any():
+        raise FlowError(f"array {name} of the record is not of whole numbers; {np.dtype(dtype)} is wanted.")
+    return array.astype(dtype, copy=False)
 
 
 def _span(steps: NDArray[Any]) -> str:

@@ -50,7 +50,10 @@ def _backward(record: Record, row: int) -> str | None:
     said = f"the gradient of {record.layer[last]} is not finite ({record.gradient_nonfinite[row, last]:.0f} values)"
     if last + 1 == len(record.layer):
         return f"{said}, and it is the layer next to the loss"
-    return f"{said}, that of {record.layer[last + 1]}, nearer to the loss, still is"
+    sound = last + 1 + np.flatnonzero(record.gradient_nonfinite[row, last + 1 :] == 0)  # else it was not measured
+    if not len(sound):
+        return f"{said}, and of no layer nearer to the loss is it known"
+    return f"{said}, that of {record.layer[sound[0]]}, nearer to the loss, still is"
 
 
 def _parameter(record: Record, row: int) -> str | None:

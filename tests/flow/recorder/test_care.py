@@ -47,6 +47,20 @@ def test_the_middle_of_a_backward_pass_is_located(train, batch, nets):
     assert flow.first_trouble(record) == f"step 0: {said}"
 
 
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ([0, 5, 0, 0], "(5 values), that of c, nearer to the loss, still is."),
+        ([0, 5, np.nan, 0], "(5 values), that of d, nearer to the loss, still is."),
+        ([0, 5, np.nan, np.nan], "(5 values), and of no layer nearer to the loss is it known."),
+        ([np.nan, 5, 0, 5], "the gradient of d is not finite (5 values), and it is the layer next to the loss."),
+    ],
+)
+def test_only_what_was_measured_is_said_to_be_finite(counts, said):
+    record = flow.Record({}, {"step": [0], "layer": list("abcd"), "gradient_nonfinite": [counts]})
+    assert flow.first_trouble(record).endswith(said)
+
+
 def test_a_step_that_ends_in_an_error_is_kept(batch, nets):
     x, _ = batch()
     model = nets["small"][0]()
