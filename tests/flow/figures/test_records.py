@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tinyres.errors import ConfigError, FlowError
+from tinyres.flow.figures.axes import BROKEN, ZERO
 from tinyres.flow.figures.blocks import branches, split
 from tinyres.flow.figures.depth import against_depth
 from tinyres.flow.figures.heat import heat_map
@@ -149,7 +150,7 @@ def test_map_tells_zero_from_nan(made_up):
     colours = mesh.to_rgba(mesh.get_array()).reshape(2, 8, 4)
     assert colours[0, 1].tolist() == [1, 1, 1, 1]
     assert np.allclose(colours[1, 2, :3], np.array([0xD5, 0x5E, 0]) / 255)
-    assert [text.get_text() for text in drawing.figure.legends[0].get_texts()] == ["exactly 0", "NaN or infinite"]
+    assert [text.get_text() for text in drawing.figure.legends[0].get_texts()] == [ZERO, BROKEN]
     record.gradient_norm[:] = 0
     with pytest.raises(FlowError, match="no scale to draw"):
         heat_map([record], GRADIENT)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tinyres.flow.figures.style import Sheet
 
-ZERO, BROKEN = "exactly 0", "NaN or infinite"
+ZERO, BROKEN = "exactly 0", "NaN (or not measured) or infinite"
 
 
 def line(sheet: Sheet, axes: Axes, x: ArrayLike, y: ArrayLike, *, log: bool = True, **style: Any) -> None:

@@ -120,14 +120,13 @@ class _Profile:
         for t in dict.fromkeys((0, len(self.steps) - 1)):
             y = np.abs(self.middle[t])
             fine = np.isfinite(y) & (y > 0)
-            text = f"{self.run.label}, step {self.steps[t]}: "
+            found = []
             if fine.sum() > 2:
                 slope = np.polyfit(self.depth[fine], np.log(y[fine]), 1)[0]
-                text += f"{self.quantity.label} grows x {np.exp(-slope):.3f} a layer toward the input"
-            lost = len(y) - int(fine.sum())
-            said.append(
-                text + (f"; {lost} of {len(y)} are 0 or not finite, first {self._first(~fine)}" if lost else "")
-            )
+                found.append(f"{self.quantity.label} grows x {np.exp(-slope):.3f} a layer toward the input")
+            if lost := len(y) - int(fine.sum()):
+                found.append(f"{lost} of {len(y)} are 0 or not finite, first {self._first(~fine)}")
+            said.append(f"{self.run.label}, step {self.steps[t]}: {'; '.join(found) or 'too few layers for a growth'}")
         return said
 
     def mean(self) -> list[str]:

@@ -168,12 +168,14 @@ class Sheet:
         from matplotlib import colormaps
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import ListedColormap, Normalize
+        from matplotlib.ticker import MaxNLocator
 
         norm = Normalize(min(steps), max(max(steps), min(steps) + 1))
         colours = ListedColormap(colormaps[STEPS](np.linspace(0, 0.93, 256)))
         scale = ScalarMappable(norm, colours)
         bar = self.figure.colorbar(scale, ax=self.panels, pad=0.015, aspect=32, fraction=0.05)
         bar.set_label(label)
+        bar.locator = MaxNLocator(8, integer=True)
         bar.outline.set_visible(False)
         return scale.to_rgba
 

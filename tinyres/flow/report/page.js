@@ -86,7 +86,7 @@ function lines(x, values, names, log, range, style) {
   const placed = (v) => v !== null && !(log && v === 0);
   const outside = x.map((_, i) => i).filter((i) => !placed(values[i]));
   const hover = { cliponaxis: false, type: "scatter", hovertemplate: `%{customdata}, at %{x}<br>%{text}<extra>${style.title}</extra>` };
-  const said = (v) => (v === null ? "NaN or infinite" : v === 0 ? "exactly 0" : v.toPrecision(4));
+  const said = (v) => (v === null ? "NaN, infinite or not measured" : v === 0 ? "exactly 0" : v.toPrecision(4));
   const drawn = [{
     ...hover, mode: "lines+markers", name: style.title, x, y: values.map((v) => (placed(v) ? (log ? Math.abs(v) : v) : null)),
     customdata: names, text: values.map(said), opacity: style.opacity, showlegend: !style.silent,
@@ -146,7 +146,7 @@ function drawMap() {
     type: "heatmap", colorscale: "Cividis", zmin: ends[0], zmax: ends[1], hoverongaps: true,
     x: numbers.length ? across(run, name, numbers) : [], y: run.step,
     z: numbers.length ? run.values[name].map((row) => numbers.map((k) => log(row[k]))) : [],
-    customdata: numbers.length ? run.values[name].map((row) => numbers.map((k) => `${places.name[k]}<br>${row[k] === null ? "NaN or infinite" : row[k]}`)) : [],
+    customdata: numbers.length ? run.values[name].map((row) => numbers.map((k) => `${places.name[k]}<br>${row[k] === null ? "NaN, infinite or not measured" : row[k]}`)) : [],
     hovertemplate: "step %{y}, depth %{x}<br>%{customdata}<extra></extra>",
     colorbar: ticks.length > 1 ? { tickvals: ticks, ticktext: ticks.map((p) => `10<sup>${p}</sup>`), thickness: 14 } : { thickness: 14, tickvals: q.log ? ends : undefined, ticktext: q.log ? ends.map((e) => (10 ** e).toPrecision(2)) : undefined },
   };
