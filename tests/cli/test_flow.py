@@ -8,9 +8,13 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from tinyres import models
 from tinyres.cli import flow, main
 from tinyres.flow import Record, fit
+from tinyres.flow.measures.initial import gradient_by_depth
+from tinyres.flow.nets import net_of
 from tinyres.train import Config
 
 MEASURES = ("signal", "responses", "coactivation", "shattered", "paths", "jacobian", "hessian", "landscape")
@@ -162,6 +166,17 @@ def test_init_says_where_gradients_vanish(tmp_path, capsys):
         (["paths", "RUN", "--block", "7"], 2, "no block 7"),
         (["paths", "RUN", "--images", "0"], 2, "images is 0"),
         (["init", "plain8"], 2, "one residual model"),
+        (["init", "PLAIN"], 2, "one residual model"),
+        (["init", "resnet8", "--shortcut", "none"], 2, "one residual model"),
+        (["init", "resnet8", "--seeds"], 2, "--seeds is empty"),
+        (["init", "resnet8", "--scales", "nan"], 2, "positive factors"),
+        (["norms", "RUN", "--quantity"], 2, "--quantity is empty"),
+        (["heatmap", "RUN", "--quantity"], 2, "--quantity is empty"),
+        (["paths", "resnet8", "--seeds", "-1"], 2, "--seeds is -1"),
+        (["signal", "dense4", "--shortcut", "B"], 2, "dense4 takes no shortcut B"),
+        (["landscape", "RUN", "--direction", "-1"], 2, "--direction is -1"),
+        (["shuffle", "RUN", "--exchanges", "-1"], 2, "--exchanges is -1"),
+        (["shuffle", "RUN", "--exchanges"], 2, "--exchanges is empty"),
         (["shattered", "RUN", "--images", "1"], 2, "2 or more are wanted"),
         (["shattered", "RUN", "--points", "3"], 1, "15 lags of 3 values"),
         (["coactivation", "RUN", "--images", "1"], 1, "two or more"),
@@ -196,3 +211,37 @@ def test_nan_is_shown_and_located(trained, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "plain8 on digits, seed 0: step 8: the gradient of layer2.0.bn2 is not finite (4 values)" in out
     assert "1 of 8 are 0 or not finite, first layer2.0.bn2" in out
+
+
+def test_responses_of_dense_nets_are_alike(tmp_path):
+    """A plain dense net has a batch norm after each layer, the next one's: all are measured after their weights."""
+    options = ["--images", "32", "--out", str(tmp_path)]
+    assert main(["flow", "responses", "dense4", "dense-plain4", "resnet8", "--data", "digits", *options]) == 0
+    found = rows(tmp_path / "responses.csv")
+    for model in ("dense4", "dense-plain4", "resnet8"):
+        spread = [float(row["std"]) for row in found if row["run"] == model]
+        assert max(abs(value - 1) for value in spread) > 0.02, model
+
+
+@pytest.fixture
+def coloured(tmp_path: Path) -> Path:
+    """A run on images of one's own, three channels of 8 x 8 in two classes, with shortcuts C."""
+    rng = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for name in "ab":
+            folder = tmp_path / "images" / part / name
+            folder.mkdir(parents=True)
+            for number in range(4):
+                Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(folder / f"{number}.png")
+    data = str(tmp_path / "images")
+    return fit(Config(model="resnet8", shortcut="C", data=data, iterations=1, runs=str(tmp_path), name="own")).folder
+
+
+def test_init_of_a_run_takes_its_data_and_shortcuts(coloured, tmp_path):
+    assert main(["flow", "init", str(coloured), "--scales", "1", "--images", "4", "--out", str(tmp_path / "out")]) == 0
+    found = rows(tmp_path / "out" / "init-norms.csv")
+    net = models.create("resnet8", shortcut="C", in_channels=3, num_classes=2)
+    measured = net_of(str(coloured), images=4)
+    expected = gradient_by_depth(net, measured.x, measured.labels).norm
+    own = [float(row["norm"]) for row in found if (row["batch norm"], row["shortcut"]) == ("1", "1")]
+    np.testing.assert_allclose(own, expected, rtol=1e-6)

@@ -76,6 +76,10 @@ def test_recording_leaves_the_net_as_it_was(run):
 def test_what_does_not_fit(run, tmp_path):
     with pytest.raises(ConfigError, match="did you mean 'resnet"):
         net_of("resnet2O")
+    with pytest.raises(ConfigError, match="dense6 takes no shortcut B: the name says it, dense6 or dense-plain6"):
+        net_of("dense6", shortcut="B")
+    with pytest.raises(CheckpointError, match="does not exist"):
+        net_of("none.safetensors")
     with pytest.raises(ConfigError, match="images is 0"):
         net_of("resnet8", images=0)
     with pytest.raises(FlowError, match="is a record"):

@@ -58,6 +58,14 @@ class Options:
         return unfolded(self.targets)
 
 
+def counting(option: str, values: tuple[int, ...]) -> tuple[int, ...]:
+    """The whole numbers of an option; ConfigError if there are none, or one is below 0."""
+    if not values or min(values) < 0:
+        given = " ".join(map(str, values)) or "empty"
+        raise ConfigError(f"--{option} is {given}; numbers from 0 on are wanted, at least one.")
+    return values
+
+
 def unfolded(targets: tuple[str, ...]) -> tuple[str, ...]:
     """Targets, with all runs of a comparison in the place of its folder."""
     found: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tinyres.cli.flow_common import counting
 from tinyres.cli.flow_measures import Nets
 
 
@@ -57,8 +58,9 @@ class Shuffle(Nets):
         from tinyres.flow.figures.lesions import shuffling
         from tinyres.flow.measures.lesion import shuffle
 
+        exchanges = counting("exchanges", self.exchanges)
         found = self.tested(
             self.nets(trained=True),
-            lambda net: shuffle(net.model, net.test_x, net.test_labels, exchanges=self.exchanges, repeats=self.repeats),
+            lambda net: shuffle(net.model, net.test_x, net.test_labels, exchanges=exchanges, repeats=self.repeats),
         )
         return self.finish({self.name: shuffling(found, style=self.drawn_in(), bands=self.bands)})

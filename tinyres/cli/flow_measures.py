@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tinyres.cli.flow_common import Options
+from tinyres.cli.flow_common import Options, counting
 from tinyres.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from tinyres.flow.nets import Net
 
 NETS = "run folders, checkpoints or models such as resnet20"
+ONE = "init takes one residual model, such as resnet20, and its plain counterpart by itself."
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,15 @@ class Nets(Options):
 
     def nets(self, *, trained: bool = False) -> list[Net]:
         """The nets that were asked for; with `trained`, fresh ones are refused."""
-        from tinyres.flow.nets import net_of
+        from tinyres.flow.nets import is_path, net_of
 
         found = []
+        seeds = counting("seeds", self.seeds)
         for target in self.wanted(NETS):
-            fresh = not Path(target).exists() and len(Path(target).parts) == 1
+            fresh = not is_path(target)
             if fresh and trained:
                 raise ConfigError(f"{target} is no run folder and no checkpoint, and {self.name} wants a trained net.")
-            for seed in self.seeds if fresh else (0,):
+            for seed in seeds if fresh else (0,):
                 shortcut = "default" if target.startswith("plain") else self.shortcut
                 given: dict[str, Any] = {"data": self.data, "root": self.root, "seed": seed, "shortcut": shortcut}
                 found.append(net_of(target, images=self.images, **given))
@@ -78,16 +79,22 @@ class Responses(Nets):
     """Fig. 7 of He et al. 2015: how strong each layer's response is, by depth and sorted, plain nets too."""
 
     after: Literal["norm", "weights"] = "norm"
-    """Taken after the batch norm that follows a layer, or right after its weights."""
+    """Taken after the batch norm that follows a layer, or right after its weights; the latter for all where a net
+    among them normalises before it weighs."""
 
     def run(self) -> int:
         """Measure, draw, write and tell."""
         from tinyres.flow.figures.signals import strength
         from tinyres.flow.measures.response import responses
 
-        found = self.measure(
-            self.nets(), lambda net: responses(net.model, net.x, after=self.after, statistics="training")
-        )
+        nets = self.nets()
+
+        def measured(after: str) -> list[Measured]:
+            return self.measure(nets, lambda net: responses(net.model, net.x, after=after, statistics="training"))
+
+        found = measured(self.after)
+        if len({each.result.after for each in found}) > 1:  # only like things stand beside each other
+            found = measured("weights")
         return self.finish({self.name: strength(found, style=self.drawn_in(), bands=self.bands)})
 
 
@@ -217,7 +224,7 @@ class Landscape(Nets):
             self.nets(),
             lambda net: landscape(
                 net.model, net.x, net.labels, dimensions=self.dimensions, reach=self.reach, points=self.points,
-                seed=self.direction,
+                seed=counting("direction", (self.direction,))[0],
             ),
         )  # fmt: skip
         return self.finish({self.name: landscapes(found, style=self.drawn_in(), bands=self.bands)})
@@ -234,23 +241,25 @@ class Init(Nets):
         """Measure, draw, write and tell."""
         import dataclasses
 
-        from tinyres.data import load
         from tinyres.flow.figures.initial import sweep
         from tinyres.flow.measures.initial import initial_gradients
-        from tinyres.flow.nets import fresh
+        from tinyres.flow.nets import fresh, is_path
 
         targets = self.wanted("a model such as resnet20 or dense54")
-        if len(targets) > 1 or targets[0].startswith("plain") or targets[0].startswith("dense-plain"):
-            raise ConfigError("init takes one residual model, such as resnet20, and its plain counterpart by itself.")
-        (net,) = dataclasses.replace(self, seeds=self.seeds[:1]).nets()
-        name, dataset = str(net.meta["model"]), load(self.data or "digits", self.root)
+        if len(targets) > 1 or self.shortcut == "none":
+            raise ConfigError(ONE)
+        (net,) = dataclasses.replace(self, seeds=counting("seeds", self.seeds)[:1]).nets()
+        if net.meta["shortcut"] == "none":
+            raise ConfigError(ONE)
+        name = str(net.meta["model"])
         plain = name.replace("resnet", "plain").replace("dense", "dense-plain")
+        own = net.meta["shortcut"] if is_path(targets[0]) else self.shortcut
 
         def build(shortcut: bool, seed: int) -> Any:
-            kind = self.shortcut if shortcut else "default"
-            return fresh(name if shortcut else plain, dataset, seed=seed, shortcut=kind)
+            kind = own if shortcut else "default"
+            return fresh(name if shortcut else plain, net.dataset, seed=seed, shortcut=kind).astype(net.x.dtype)
 
         found = initial_gradients(build, net.x, net.labels, scales=self.scales, seeds=self.seeds)
-        meta = {**net.meta, "images": len(net.x), "seed": ", ".join(map(str, self.seeds))}
+        meta = {**net.meta, "weights": "initial", "seed": ", ".join(map(str, self.seeds))}
         norms, growth = sweep(self.measure([net], lambda _: found, **meta)[0], style=self.drawn_in())
         return self.finish({f"{self.name}-norms": norms, f"{self.name}-growth": growth})

@@ -12,6 +12,7 @@ from tinyres.cli.flow_common import Options, unfolded
 from tinyres.errors import ConfigError
 
 if TYPE_CHECKING:
+    from tinyres.flow.figures.quantities import Quantity
     from tinyres.flow.record import Record
 
 RUNS = "run folders, .npz records, checkpoints or models"
@@ -23,7 +24,7 @@ def records_of(targets: tuple[str, ...]) -> list[Record]:
     Where values are not finite, it is said where that begins.
     """
     from tinyres.flow.following import record_checkpoint
-    from tinyres.flow.nets import net_of, record_net
+    from tinyres.flow.nets import is_path, net_of, record_net
     from tinyres.flow.record import Record
     from tinyres.flow.trouble import first_trouble
 
@@ -32,13 +33,22 @@ def records_of(targets: tuple[str, ...]) -> list[Record]:
         path = Path(target)
         if path.suffix == ".safetensors" and path.is_file():
             found.append(record_checkpoint(path))
-        elif path.exists() or path.suffix or len(path.parts) > 1:
+        elif is_path(target):
             found.append(Record.read(path))
         else:
             found.append(record_net(net_of(target)))
         if trouble := first_trouble(found[-1]):
             print(f"{found[-1].title}: {trouble}")
     return found
+
+
+def chosen_quantities(names: tuple[str, ...]) -> list[Quantity]:
+    """Quantities by their names; ConfigError if there are none, or one is unknown."""
+    from tinyres.flow.figures.quantities import QUANTITIES, quantity_of
+
+    if not names:
+        raise ConfigError(f"--quantity is empty; name what to draw: {', '.join(QUANTITIES)}.")
+    return [quantity_of(name) for name in names]
 
 
 @dataclass(frozen=True)
@@ -54,9 +64,8 @@ class Norms(Options):
     def run(self) -> int:
         """Draw, write and tell."""
         from tinyres.flow.figures.depth import against_depth
-        from tinyres.flow.figures.quantities import quantity_of
 
-        chosen = [quantity_of(name) for name in self.quantity]
+        chosen = chosen_quantities(self.quantity)
         found = records_of(self.wanted(RUNS))
         return self.finish({
             f"{self.name}-{each.name}": against_depth(
@@ -94,11 +103,10 @@ class Heatmap(Options):
     def run(self) -> int:
         """Draw, write and tell."""
         from tinyres.flow.figures.heat import heat_map
-        from tinyres.flow.figures.quantities import quantity_of
 
         if self.bands:
             raise ConfigError("a map has no room for bands; leave --bands away.")
-        chosen = [quantity_of(name) for name in self.quantity]
+        chosen = chosen_quantities(self.quantity)
         found = records_of(self.wanted(RUNS))
         return self.finish({
             f"{self.name}-{each.name}": heat_map(found, each, style=self.drawn_in(), kinds=self.kinds)

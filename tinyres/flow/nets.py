@@ -43,6 +43,8 @@ class Net:
         The first training images.
     test_x, test_labels : ndarray
         All test images, or the first of them.
+    dataset : Dataset
+        Where they are from.
     """
 
     model: Module
@@ -51,6 +53,13 @@ class Net:
     labels: NDArray[np.int64]
     test_x: NDArray[Any]
     test_labels: NDArray[np.int64]
+    dataset: Dataset
+
+
+def is_path(target: str) -> bool:
+    """Whether a target is a run folder or a file, there or not, rather than the name of a model."""
+    path = Path(target)
+    return path.exists() or bool(path.suffix) or len(path.parts) > 1
 
 
 def net_of(
@@ -85,7 +94,7 @@ def net_of(
     Raises
     ------
     ConfigError
-        No images wanted, or a target that is neither a path nor a model.
+        No images wanted, a target that is neither a path nor a model, or a shortcut that such a net does not have.
     CheckpointError
         A folder without checkpoint, a damaged file, data of another shape than the net's.
     """
@@ -94,7 +103,7 @@ def net_of(
     path = Path(target)
     if path.suffix == ".npz":
         raise FlowError(f"{target} is a record; this measure needs the net itself: name a run folder or a checkpoint.")
-    if path.exists() or len(path.parts) > 1:
+    if is_path(target):
         saved = checkpoint.find(path, selected=True)
         config = saved.config
         dataset = load(data or config.data, root or (config.root if data in (None, config.data) else None))
@@ -122,7 +131,7 @@ def net_of(
     if isinstance(model, DenseNet):
         x, test_x = x.reshape(len(x), -1), test_x.reshape(len(test_x), -1)
         meta["shortcut"] = "1" if meta["shortcut"] == "A" else meta["shortcut"]
-    return Net(model, meta, x, labels, test_x, test_labels)
+    return Net(model, meta, x, labels, test_x, test_labels, dataset)
 
 
 def record_net(net: Net) -> Record:
@@ -137,9 +146,13 @@ def record_net(net: Net) -> Record:
 
 
 def fresh(name: str, dataset: Dataset, *, seed: int = 0, shortcut: str = "default") -> Module:
-    """A model by its name for some data, with initial weights; ConfigError for an unknown name."""
+    """A model by its name for some data, with initial weights; ConfigError for an unknown name or another shortcut."""
     shape, classes = dataset.train.images.shape[1:], len(dataset.classes)
     if match := re.fullmatch(r"dense(-plain)?(\d+)", name):
+        if shortcut != "default":
+            raise ConfigError(
+                f"{name} takes no shortcut {shortcut}: the name says it, dense{match[2]} or dense-plain{match[2]}."
+            )
         inputs = math.prod(shape)
         return DenseNet(int(match[2]), inputs=inputs, num_classes=classes, shortcut=0.0 if match[1] else 1.0, seed=seed)
     return create(name, shortcut=shortcut, num_classes=classes, in_channels=shape[-1], seed=seed)
