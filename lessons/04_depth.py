@@ -47,12 +47,12 @@ COLOURS = {"plain": "#D55E00", "residual": "#0072B2"}
 # %% [markdown]
 # Four nets, now
 # --------------
-# Ten and 54 units, plain and residual, six epochs each, one seed: what fits into some seconds.
+# Ten and 54 units, plain and residual, four epochs each, one seed: what fits into some seconds.
 
 # %%
 digits = digits_arrays()
 live = {
-    (name, units): train(DenseNet(units, shortcut=shortcut, seed=0), digits, epochs=6, every=6)
+    (name, units): train(DenseNet(units, shortcut=shortcut, seed=0), digits, epochs=4, every=4)
     for units in (10, 54)
     for name, shortcut in (("plain", 0.0), ("residual", 1.0))
 }
@@ -63,7 +63,7 @@ for (name, units), history in live.items():
         np.arange(len(smooth)) + 10, 100 * smooth, color=COLOURS[name], ls="-" if units == 54 else ":",
         label=f"{name}, {units} units",
     )  # fmt: skip
-    print(f"{name}, {units} units: clean training error {history.train_error[-1]:.1%} after 6 epochs")
+    print(f"{name}, {units} units: clean training error {history.train_error[-1]:.1%} after 4 epochs")
 axes.set(xlabel="step", ylabel="running training error, mean of 10 batches (%)", ylim=(0, 100))
 axes.set_title("lr 0.1, batch 64, seed 0")
 axes.legend()
