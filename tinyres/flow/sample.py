@@ -97,7 +97,7 @@ class Sample:
             if not any(id(tensor) in self._ours for tensor in inputs):
                 return
             self._before = {name: p.data.copy() for name, p in self.parameters.items()}
-        step = self.wiring.node(node, inputs)
+        step = self.wiring.node(node, inputs, results[0])
         if step is None:
             return
         if node.stands_for:  # a recomputed block: its inner end has been seen already

@@ -3,9 +3,10 @@
 It fills a `measures.trace.Trace` with stand-ins for the nodes, so that blocks and depths are found here as there, but
 keeps no activation alive: a network that recomputes its blocks to save memory still saves it while it is recorded.
 
-The data need no gradient, so the ways of the graph begin at the nodes that take them in; these are joined in one
-source, as if there were a node for the data. A node that stands for a recomputed block has the end of that block as
-its source.
+The data need no gradient, so the ways of the graph begin at the nodes that take them in; those that take in the same
+array, or views of it, are joined in one source, as if there were a node for it. A constant that is multiplied with
+weights, say, and gives something of their shape is no data: it changes the weights. A node that stands for a recomputed
+block has the end of that block as its source.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import numpy as np
 
 from tinyres.flow.measures.branches import MERGES, Block, find_blocks
 from tinyres.flow.measures.trace import Call, Step, Trace
-from tinyres.function import Edge, Function, edge_of, order_of
+from tinyres.function import Function, edge_of, order_of
 from tinyres.nn.module import Module, Parameter
 from tinyres.tensor import Tensor
 
 Hooks = dict[int, list[Any]]
+PRODUCTS = ("matmul", "linear", "conv2d")  # where data meet weights, whatever the shape of the result
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,14 @@ class Wiring:
     def __init__(self, model: Module) -> None:
         self.hooks: dict[int, Hooks] = {}
         self._made = Trace(model, Tensor(np.zeros(1, np.float32), requires_grad=True))  # its x stands for the data
+        self._data: list[Any] = []  # arrays that came in, each a source of its own
         self._names = {id(parameter): name for name, parameter in model.named_parameters()}
 
-    def node(self, node: Function, inputs: tuple[Tensor, ...]) -> Step | None:
+    def node(self, node: Function, inputs: tuple[Tensor, ...], result: Tensor) -> Step | None:
         """Note a node that was just made; None for one that no data reach, such as a change of the weights."""
         known = self._made.steps
         sources: dict[int, int] = {}
-        weights, name, data = 0, "", None
+        weights, name, data, trained = 0, "", None, False
         for position, tensor in enumerate(inputs):
             edge = edge_of(tensor)
             if edge is not None and order_of(edge) in known:
@@ -58,10 +61,11 @@ class Wiring:
             elif tensor.ndim > 1:
                 weights += tensor.size
                 name = name or self._names.get(id(tensor), "")
+                trained = trained or (tensor.shape == result.shape and node.name not in PRODUCTS)
         if node.stands_for:
             sources, weights, name = {0: max(node.stands_for)}, 0, ""
-        elif not sources and data is not None:
-            sources = {data: self._made.x.order}
+        elif not sources and data is not None and not trained:
+            sources = {data: self._entry(inputs[data])}
         if not sources:
             return None
         self.hooks[node.order] = node.hooks
@@ -76,7 +80,9 @@ class Wiring:
         if isinstance(output, Tensor) and inputs and isinstance(inputs[0], Tensor):
             start, end = edge_of(inputs[0]), edge_of(output)
             if end is not None:
-                self._made.calls.append(Call(name, module, self._source(start), order_of(end)))
+                known = start is not None and order_of(start) in self._made.steps
+                came = order_of(start) if start is not None and known else self._entry(inputs[0], new=False)
+                self._made.calls.append(Call(name, module, came, order_of(end)))
 
     def knows(self, tensor: Tensor) -> bool:
         """Whether a node that has been noted made it."""
@@ -94,6 +100,11 @@ class Wiring:
         """Whether a node may be the end of a block."""
         return step.node.name in MERGES and len(step.sources) == 2
 
-    def _source(self, edge: Edge | None) -> int:
-        known = edge is not None and order_of(edge) in self._made.steps
-        return order_of(edge) if edge is not None and known else self._made.x.order
+    def _entry(self, tensor: Tensor, new: bool = True) -> int:
+        """Order of the source for an array of data, as if made before all nodes; what is not known is the first."""
+        array = tensor.data if tensor.data.base is None else tensor.data.base
+        place = next((place for place, other in enumerate(self._data) if other is array), None)
+        if place is None:
+            place = len(self._data) if new else 0
+            self._data += [array] if new else []
+        return self._made.x.order - place

@@ -180,6 +180,64 @@ def test_blocks_keep_their_names_from_step_to_step(train, batch):
     assert len(record.step) == 3
 
 
+class Masked(nn.Module):
+    """Constants that meet weights before the data do: in the first layer, and in a branch."""
+
+    def __init__(self):
+        self.first, self.fc = nn.Linear(4, 4, rng=0), nn.Linear(4, 3, rng=1)
+        self.b1 = Branch()
+        self.scale = nn.Parameter(np.ones(4, np.float32))
+
+    def forward(self, x):
+        mask = Tensor(np.eye(4, dtype=np.float32))
+        h = ops.matmul(x * self.scale, self.first.weight * mask)
+        return self.fc(self.b1(h))
+
+
+class Branch(nn.Module):
+    def __init__(self):
+        self.w = nn.Parameter(np.random.default_rng(0).standard_normal((4, 4)).astype(np.float32))
+        self.mask = np.tril(np.ones((4, 4), np.float32))
+
+    def forward(self, h):
+        return h + ops.matmul(ops.relu(h), self.w * Tensor(self.mask))
+
+
+def test_constants_that_change_weights_are_no_data(train, batch):
+    """Depths and blocks of the record are those that the measures find."""
+    x, labels = batch()
+    record = train(Masked(), x, labels, steps=2, every=1)
+    wanted = gradient_split(Masked(), x, labels)
+    assert record.block.tolist() == list(wanted.names) == ["b1"]
+    assert record.block_depth.tolist() == wanted.depth.tolist() == [2]
+    assert record.depth.tolist() == [1, 2, 3]
+    assert (record.split_error < 1e-6).all()
+    np.testing.assert_allclose(record.split_branch_norm[0], wanted.branch, rtol=1e-5)
+
+
+class Two(nn.Module):
+    """Two arrays of data, or one twice."""
+
+    def __init__(self):
+        self.a, self.b, self.fc = nn.Linear(4, 4, rng=0), nn.Linear(2, 4, rng=1), nn.Linear(4, 3, rng=2)
+
+    def forward(self, x, z):
+        h = self.a(x) + self.b(z)
+        return self.fc(h + self.a(ops.relu(h)))
+
+
+def test_two_inputs_that_are_added_are_no_block(batch):
+    x, labels = batch()
+    for z, blocks in ((x[:, :2].copy(), 1), (x[:, :2], 2)):
+        model = Two()
+        with flow.Recorder(model, every=1) as recorder:
+            ops.softmax_cross_entropy(model(Tensor(x), Tensor(z)), labels).backward()
+            recorder.step(updated=False)
+        assert len(recorder.record.block) == blocks
+        assert recorder.record.depth.tolist() == [1, 1, 2, 3]
+        assert recorder.record.split_error[0, -1] < 1e-6
+
+
 def test_two_recorders_in_one_loop(train, batch, nets):
     x, labels = batch()
     create = nets["small"][0]

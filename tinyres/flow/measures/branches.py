@@ -132,13 +132,14 @@ def _block(made: Trace, order: int, step: Step, names: dict[int, str]) -> Block 
 
 
 def _meeting(made: Trace, owners: set[int]) -> int | None:
-    """Where the ways back from these nodes first are one; None if they never are."""
+    """Where the ways back from these nodes first are one; None if they never are, but end at two inputs."""
     waiting = set(owners)
     while len(waiting) > 1:
         last = max(waiting)
         waiting.remove(last)
-        if last in made.steps:
-            waiting.update(made.steps[last].sources.values())
+        if last not in made.steps:
+            return None
+        waiting.update(made.steps[last].sources.values())
     return next(iter(waiting), None)
 
 
