@@ -203,3 +203,10 @@ def test_what_is_not_there(made_up):
         profile(record, QUANTITIES["update"])
     with pytest.raises(ConfigError, match="no record"):
         runs_of([])
+
+
+@pytest.mark.parametrize("draw", [branches, split])
+def test_plain_nets_among_others_are_said_to_be_left_out(draw, made_up):
+    said = draw([made_up(), made_up("plain8", "none")]).said
+    assert said[0] == "plain8 on digits, seed 0: no residual block, left out"
+    assert len(said) == 2

@@ -61,7 +61,7 @@ def branches(records: Sequence[Record], *, style: Style = SCREEN, step: int = -1
     runs = _with_blocks(records, bands)
     columns = ("run", "seed", "step", "block", "depth", "branch_std", "stream_std", "shortcut_std", "ratio")
     table: dict[str, list[Any]] = {name: [] for name in columns}
-    said = []
+    said = _left_out(records)
     with Sheet(
         style, 3, title=_at("Strength of the branches", runs, step), note=[RESPONSES, note(runs)], sharex=False
     ) as sheet:
@@ -117,7 +117,7 @@ def split(records: Sequence[Record], *, style: Style = SCREEN, step: int = -1, b
     runs = _with_blocks(records, bands)
     columns = ("run", "seed", "step", "block", "depth", "shortcut_norm", "branch_norm", "total_norm", "cosine", "error")
     table: dict[str, list[Any]] = {name: [] for name in columns}
-    said = []
+    said = _left_out(records)
     title = _at("What the shortcut and the branch bring to a gradient", runs, step)
     with Sheet(style, len(runs) + 2, title=title, note=[PARTS, note(runs)], sharey=False) as sheet:
         cosine, error = sheet.panels[-2:]
@@ -161,6 +161,11 @@ def _with_blocks(records: Sequence[Record], bands: bool) -> list[Run[Record]]:
             f"there is no residual block in the records of {names}; name a residual net that tinyres recorded."
         )
     return runs_of(residual, bands)
+
+
+def _left_out(records: Sequence[Record]) -> list[str]:
+    """A sentence for each net without a block."""
+    return [f"{record.title}: no residual block, left out" for record in records if not len(record.block)]
 
 
 def _step_of(run: Run[Record], step: int) -> str:

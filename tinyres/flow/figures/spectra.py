@@ -45,7 +45,7 @@ def spectra(measured: Sequence[Measured], *, style: Style = SCREEN, bands: bool 
     with Sheet(style, 2, title=title, note=[text, note(runs)], sharey=False, sharex=True) as sheet:
         values, relative = sheet.panels
         curves(sheet, values, runs, lambda r: (_rank(r.values), _middle(r.values)))
-        curves(sheet, relative, runs, lambda r: (_rank(r.values), _middle(_relative(r.values))))
+        curves(sheet, relative, runs, lambda r: (_rank(r.values), _middle(r.relative)))
         reference(relative, 1e-3)
         values.set_title("singular values")
         relative.set_title("relative to the largest")
@@ -113,11 +113,6 @@ def curvature(measured: Sequence[Measured], *, style: Style = SCREEN, bands: boo
 
 def _rank(values: NDArray[Any]) -> NDArray[np.int64]:
     return np.arange(1, values.shape[1] + 1)
-
-
-def _relative(values: NDArray[Any]) -> NDArray[Any]:
-    largest = values[:, :1]
-    return np.asarray(values / np.where(largest > 0, largest, np.nan))
 
 
 def _middle(values: NDArray[Any]) -> NDArray[Any]:

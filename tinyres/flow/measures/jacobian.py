@@ -55,6 +55,12 @@ class Spectrum:
     start: str
     end: str
 
+    @property
+    def relative(self) -> np.ndarray:
+        """Values over the largest of their image, shape [N, k]; NaN for J = 0."""
+        largest = self.values[:, :1]
+        return np.asarray(self.values / np.where(largest > 0, largest, np.nan))
+
     def above(self, share: float = 1e-3) -> np.ndarray:
         """For each image [N], how many values exceed `share` times the largest: the numerical rank."""
         count: np.ndarray = np.count_nonzero(self.values > share * self.values[:, :1], axis=1)
@@ -66,7 +72,8 @@ class Spectrum:
 
     def stable_rank(self) -> np.ndarray:
         """Sum s^2 / max s^2, shape [N]: 1 for a single direction, min(m, n) where all are equal, NaN for J = 0."""
-        return np.asarray((self.frobenius / self._largest()[:, 0]) ** 2)
+        largest = self.values[:, 0]
+        return np.asarray((self.frobenius / np.where(largest > 0, largest, np.nan)) ** 2)
 
     def table(self) -> dict[str, np.ndarray]:
         """One row a singular value: image, index from 1, the value, its ratio to the image's largest (NaN if J = 0)."""
@@ -75,12 +82,8 @@ class Spectrum:
             "image": np.repeat(np.arange(images), k),
             "index": np.tile(np.arange(1, k + 1), images),
             "singular_value": self.values.ravel(),
-            "relative": (self.values / self._largest()).ravel(),
+            "relative": self.relative.ravel(),
         }
-
-    def _largest(self) -> np.ndarray:
-        """The largest value of each image [N, 1]; NaN where it is 0, which nothing can be divided by."""
-        return np.where(self.values[:, :1] > 0, self.values[:, :1], np.nan)
 
 
 def jacobian(
