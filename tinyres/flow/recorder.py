@@ -95,7 +95,7 @@ class Recorder:
         self._meta = {"model": type(model).__name__, **(meta or {}), "every": every}
         self._rows: list[Row] = []
         self._names: Names = {}
-        self._open: Sample | None = None  # waits for a forward pass, or is in one
+        self._open: Sample | None = None  # waits for the first forward pass, or is in one
         self._sample: Sample | None = None  # of the last pass that came to its end
         self._watching = ExitStack()
         self._hooks: list[Callable[[], None]] = []
@@ -151,19 +151,20 @@ class Recorder:
 
     # ---- what it hears ---------------------------------------------------------------------------------------------
     def _made(self, node: Function, inputs: tuple[Tensor, ...], results: tuple[Tensor, ...]) -> None:
-        if (sample := self._listens()) is not None:
-            sample.node(node, inputs, results)
+        last = self._sample
+        if self.model.training != self.training or (last is not None and last.reached):  # too late for another pass
+            return
+        if self._open is None and last is not None and last.owns(inputs):
+            self._open = Sample(self.model)
+        if self._open is not None:
+            self._open.node(node, inputs, results)
 
     def _called(self, name: str, module: Module, inputs: tuple[Any, ...], output: Any) -> None:
-        if (sample := self._listens()) is not None and sample.begun:
+        sample = self._open
+        if sample is not None and sample.begun and self.model.training == self.training:
             sample.called(name, module, inputs, output)
             if sample.closed:
-                self._sample, self._open = sample, Sample(self.model)
-
-    def _listens(self) -> Sample | None:
-        """What a forward pass goes into now; passes after the first gradient are not the step's any more."""
-        late = self._sample is not None and self._sample.reached
-        return self._open if self.model.training == self.training and not late else None
+                self._sample, self._open = sample, None
 
     def _part(self, source: Function, edge: Edge, gradient: Tensor) -> None:
         if self._sample is not None:

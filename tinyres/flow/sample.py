@@ -90,11 +90,15 @@ class Sample:
         """Whether the forward pass has made its first node."""
         return bool(self._before)
 
+    def owns(self, inputs: tuple[Tensor, ...]) -> bool:
+        """Whether a parameter of the model is among them."""
+        return any(id(tensor) in self._ours for tensor in inputs)
+
     # ---- forward ---------------------------------------------------------------------------------------------------
     def node(self, node: Function, inputs: tuple[Tensor, ...], results: tuple[Tensor, ...]) -> None:
         """A node was made."""
         if not self._before:  # other nets may be at work too: this one's pass begins with its first parameter
-            if not any(id(tensor) in self._ours for tensor in inputs):
+            if not self.owns(inputs):
                 return
             self._before = {name: p.data.copy() for name, p in self.parameters.items()}
         step = self.wiring.node(node, inputs, results[0])
