@@ -179,6 +179,7 @@ def test_init_says_where_gradients_vanish(tmp_path, capsys):
         (["shuffle", "RUN", "--exchanges"], 2, "--exchanges is empty"),
         (["shattered", "RUN", "--images", "1"], 2, "2 or more are wanted"),
         (["shattered", "RUN", "--points", "3"], 1, "15 lags of 3 values"),
+        (["shattered", "RUN", "--points", "-3"], 2, "points is -3"),
         (["coactivation", "RUN", "--images", "1"], 1, "two or more"),
         (["landscape", "RUN", "--points", "1"], 2, "2 points or more"),
         (["jacobian", "RUN", "--end", "layer9"], 2, "did you mean 'layer"),

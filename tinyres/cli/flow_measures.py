@@ -127,6 +127,8 @@ class Shattered(Nets):
 
         if self.images < 2:
             raise ConfigError(f"images is {self.images}; a line leads from one image to another: 2 or more are wanted.")
+        if self.points < 2:
+            raise ConfigError(f"points is {self.points}; a line has two ends: 2 or more are wanted.")
         nets = self.nets()
 
         def along(net: Net) -> Any:

@@ -35,20 +35,9 @@ SHUFFLED = (
 def lesions(
     each: Sequence[Measured], some: Sequence[Measured], *, style: Style = SCREEN, bands: bool = False
 ) -> Drawing:
-    """Draw the error without each block, and without several at random.
+    """Draw the error without each block, and without several at random: `measures.lesion.delete_each`, `delete_random`.
 
-    Parameters
-    ----------
-    each, some : sequence of Measured
-        The results of `measures.lesion.delete_each` and `delete_random` of the same nets.
-    style : Style
-    bands : bool
-        Put seeds of one model together.
-
-    Returns
-    -------
-    Drawing
-        The table is that of `each`, followed by that of `some`.
+    The table is that of `each`, followed by that of `some`.
     """
     runs, drawn = runs_of(each, bands), runs_of(some, bands)
     text = WHAT.format(examples=each[0].result.examples) + REMOVED + SQUARES

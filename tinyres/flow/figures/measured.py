@@ -1,4 +1,9 @@
-"""What the figures of measures share: lines of several nets in one panel, and their tables put together."""
+"""What the figures of measures share: lines of several nets in one panel, and their tables put together.
+
+Each of them is a function (measured, *, style, bands) -> Drawing: the results of one measure as a sequence of Measured,
+the Style (screen or paper), and whether seeds of one model are put together as their median and range. A ConfigError
+says that there is nothing to draw, or with `bands` no two seeds of one model.
+"""
 
 from __future__ import annotations
 

@@ -22,20 +22,7 @@ DEFINITION = (
 
 
 def paths(measured: Sequence[Measured], *, style: Style = SCREEN, bands: bool = False) -> Drawing:
-    """Draw the results of `measures.paths.path_lengths` against the length of the paths.
-
-    Parameters
-    ----------
-    measured : sequence of Measured
-        Their results are PathLengths.
-    style : Style
-    bands : bool
-        Put seeds of one model together.
-
-    Returns
-    -------
-    Drawing
-    """
+    """Draw the results of `measures.paths.path_lengths` against the length of the paths."""
     runs = runs_of(measured, bands)
     title = "The gradient by the length of its paths"
     with Sheet(style, 3, title=title, note=[DEFINITION, note(runs)], sharey=False) as sheet:

@@ -24,20 +24,7 @@ HESSIAN = (
 
 
 def spectra(measured: Sequence[Measured], *, style: Style = SCREEN, bands: bool = False) -> Drawing:
-    """Draw the results of `measures.jacobian.spectrum`: values as they are, and relative to the largest.
-
-    Parameters
-    ----------
-    measured : sequence of Measured
-        Their results are Spectra.
-    style : Style
-    bands : bool
-        Put seeds of one model together.
-
-    Returns
-    -------
-    Drawing
-    """
+    """Draw the results of `measures.jacobian.spectrum`: values as they are, and relative to the largest."""
     runs = runs_of(measured, bands)
     result = runs[0].first.result
     text = JACOBIAN.format(start=result.start, end=result.end, shape=f"{result.shape[0]} x {result.shape[1]}")
@@ -61,20 +48,7 @@ def spectra(measured: Sequence[Measured], *, style: Style = SCREEN, bands: bool 
 
 
 def curvature(measured: Sequence[Measured], *, style: Style = SCREEN, bands: bool = False) -> Drawing:
-    """Draw the results of `measures.hessian.curvature`: both eigenvalues of each net, and how the iteration got there.
-
-    Parameters
-    ----------
-    measured : sequence of Measured
-        Their results are Curvatures.
-    style : Style
-    bands : bool
-        Put seeds of one model together.
-
-    Returns
-    -------
-    Drawing
-    """
+    """Draw the results of `measures.hessian.curvature`: both eigenvalues of each net, and how iterations got there."""
     from matplotlib.ticker import SymmetricalLogLocator
 
     runs = runs_of(measured, bands)
