@@ -80,11 +80,6 @@ class Trace:
     steps: dict[int, Step] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
 
-    @property
-    def depth(self) -> int:
-        """Weighted layers on the longest way through the net."""
-        return max((step.depth for step in self.steps.values()), default=0)
-
     def depth_of(self, order: int) -> int:
         """Depth of a node, 0 for the input."""
         return self.steps[order].depth if order in self.steps else 0
