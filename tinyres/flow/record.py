@@ -270,7 +270,9 @@ def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
 
 
 def _typed(name: str, values: Any) -> NDArray[Any]:
-    dtype = np.str_ if name in NAMES else np.int64 if name in INTEGERS else np.float64
+    if name in NAMES:
+        return np.asarray(values, np.str_)
+    dtype = np.int64 if name in INTEGERS else np.float64
     array = np.asarray(values)
     if array.dtype.kind == "c":
         raise FlowError(f"array {name} of the record is {array.dtype}; {np.dtype(dtype)} is wanted.")
