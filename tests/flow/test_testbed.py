@@ -88,6 +88,7 @@ def test_a_run_that_blows_up_says_so(digits):
     history = train(DenseNet(8, batch_norm=False, gain=3.0), digits, epochs=3, lr=1e6)
     assert history.diverged
     assert history.train_error[-1] == history.test_error[-1] == 1.0
+    assert history.step_error[-1] == 1.0
     assert np.isnan(history.loss[-1])
     with pytest.raises(ConfigError, match="epochs 0"):
         train(DenseNet(1), digits, epochs=0)

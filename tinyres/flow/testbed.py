@@ -209,7 +209,7 @@ def train(
             logits = model(Tensor(x))
             loss = softmax_cross_entropy(logits, data.y[index])
             losses.append(float(loss.numpy()))
-            wrongs.append(float(np.mean(logits.numpy().argmax(axis=1) != data.y[index])))
+            wrongs.append(float(wrong_answers(logits.numpy(), data.y[index]).mean()))
             sizes.append(len(index))
             if diverged := not math.isfinite(losses[-1]):
                 break

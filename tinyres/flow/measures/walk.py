@@ -35,7 +35,8 @@ def gradients_of(made: Trace, tensors: list[Tensor], hear: Listener | None = Non
     Raises
     ------
     GradientError
-        The batch is not finite, or a gradient is not: says where that first happens on the way back.
+        The batch is not finite, or a value or gradient is not: says where that first happens, forward or on the way
+        back.
     """
     broken: list[str] = []
 
@@ -44,8 +45,7 @@ def gradients_of(made: Trace, tensors: list[Tensor], hear: Listener | None = Non
             hear(source, edge, gradient)
         if not broken and not bool(np.isfinite(gradient.numpy()).all()):
             step = made.steps.get(source.order)
-            where = source.name if step is None else f"{step.name} ({source.name}, depth {step.depth})"
-            broken.append(where)
+            broken.append(source.name if step is None else _place(step))
 
     if not np.isfinite(made.x.numpy()).all():
         raise GradientError("the batch holds values that are not finite: there is nothing to measure on it.")
@@ -53,7 +53,9 @@ def gradients_of(made: Trace, tensors: list[Tensor], hear: Listener | None = Non
     with np.errstate(all="ignore"), listening(look):
         found = run_backward([made.target], [made.target.cotangent(None)], sources=tensors, retain_graph=True)
     if not np.isfinite(loss) or broken:
-        where = f"; on the way back the first value that is not finite leaves {broken[0]}" if broken else ""
+        ahead = [_place(step) for step in made.steps.values() if not np.isfinite(step.results[0].numpy()).all()]
+        way, places = ("forward", ahead) if ahead else ("back", broken)
+        where = f"; on the way {way} the first value that is not finite leaves {places[0]}" if places else ""
         raise GradientError(f"the loss is {loss:g}{where}: there is nothing to measure before the net is finite.")
     if any(gradient is None for gradient in found):
         raise GradientError("the loss does not depend on a tensor whose gradient was asked for.")
@@ -144,6 +146,11 @@ def _between(made: Trace, start: int) -> set[int]:
         if not useful.isdisjoint(made.steps[order].sources.values()):
             useful.add(order)
     return useful
+
+
+def _place(step: Step) -> str:
+    """Where a node stands, for a person."""
+    return f"{step.name} ({step.node.name}, depth {step.depth})"
 
 
 def _back(step: Step, cotangents: list[Tensor | None], needed: set[int]) -> Parts:
