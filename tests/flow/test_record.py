@@ -161,3 +161,8 @@ def test_files_that_are_no_records(record, tmp_path):
 def test_a_folder_that_cannot_be_written(record, tmp_path):
     with pytest.raises(FlowError, match=r"cannot write .*flow\.npz: No such file"):
         record.write(tmp_path / "missing" / "flow.npz")
+
+
+def test_names_that_are_empty_are_no_hint():
+    with pytest.raises(FlowError, match=r"no kind was asked for\.$"):
+        Record({}, {"step": [0], "layer": ["a"], "kind": [""]}).select(kinds=[])

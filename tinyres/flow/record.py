@@ -233,7 +233,8 @@ class Record:
             keep[axis] &= [any(fnmatchcase(name, pattern) for pattern in patterns) for name in names]
             if not keep[axis].any():
                 said = f"is called {', '.join(patterns)!r}" if patterns else "was asked for"
-                hint = nearest((patterns or [""])[0], set(names)) if names else ""
+                known = {name for name in names if name}
+                hint = nearest((patterns or [""])[0], known) if known else ""
                 raise FlowError(f"nothing of {self.title} is left: no {column} {said}{hint}.")
         rows = np.arange(len(self.step)) if steps is None else self.rows(steps)
         places = np.append(np.where(keep["L"], np.cumsum(keep["L"]) - 1, -2), -1)  # old index -> new; [-1] stays -1

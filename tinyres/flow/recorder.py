@@ -193,7 +193,7 @@ class Recorder:
                 mode = "training" if self.training else "evaluation"
                 raise FlowError(
                     f"step {number} was to be recorded, but {type(self.model).__name__} made no forward pass in "
-                    f"{mode} mode that could be followed; call the model itself, with the recorder attached."
+                    f"{mode} mode that could be followed; call the model itself, on data of two axes or more."
                 )
             if sample is not None:
                 value = float(loss.item()) if isinstance(loss, Tensor) else float(loss)
