@@ -55,6 +55,7 @@ def test_a_process_that_fails_says_why(depth):
         assert "1201 is not such a number" in made["failed"]
 
 
+@pytest.mark.slow
 def test_a_quick_run(tmp_path, script):
     done = script("scaling.py", "--quick", "--out", tmp_path, "--threads", 1, "--modes", "kept")
     assert done.returncode == 0, done.stderr
@@ -68,6 +69,7 @@ def test_a_quick_run(tmp_path, script):
     assert "ms a layer" in done.stdout
 
 
+@pytest.mark.slow
 def test_recomputation_needs_less_memory():
     """Of a step of ResNet-56 on 64 images, the activations are the most by far; what this process holds is no part."""
     held = np.ones(10**8)  # 800 MB
