@@ -22,7 +22,7 @@ from tinyres.flow.record import MOMENTS, SPLIT, STATISTICS
 from tinyres.flow.statistics import Parts, Summary, parts, summary
 from tinyres.flow.wiring import Wiring
 from tinyres.function import Edge, Function, edge_of
-from tinyres.kernels.launch import Array, launch
+from tinyres.kernels.launch import Array
 from tinyres.nn.module import Module
 from tinyres.tensor import Tensor
 
@@ -84,6 +84,7 @@ class Sample:
         self._sums: dict[int, Parts] = {}
         self._waiting: dict[int, list[_Split]] = {}
         self._pending: _Pending | None = None
+        self._latest: tuple[Array, Summary] | None = None
 
     @property
     def begun(self) -> bool:
@@ -110,14 +111,11 @@ class Sample:
             self._flush()
             self._pending = _Pending(results[0], step.name, node.name)
         if self.wiring.merges(step):
-            a, b = (inputs[position].data for position in step.sources)
-            if node.name == "bn_add_relu":  # its kernel normalises and adds in one go; the summand is made again
-                gamma, beta = inputs[1].data, inputs[2].data
-                mean, variance, eps = (getattr(node, name) for name in ("mean", "variance", "eps"))
-                normal = launch("batch_norm_eval", inputs[0].data, gamma, beta, mean, variance, eps=eps)
-                a, b = (normal if position == 0 else inputs[position].data for position in step.sources)
+            a, b = (inputs[position].data for position in sorted(step.sources))
             if a.shape == b.shape:
-                self._sums[node.order] = parts(a, b, a)
+                # bn_add_relu normalises its first input and adds in one go: that summand is never made
+                scaled = _normalisation(node, inputs) if node.name == "bn_add_relu" else None
+                self._sums[node.order] = parts(a, b, a, scaled)
 
     def called(self, name: str, module: Module, inputs: tuple[Any, ...], output: Any) -> None:
         """A Module returned."""
@@ -151,7 +149,7 @@ class Sample:
 
         def arrived(gradient: Tensor) -> None:
             self.reached = True
-            layer.gradient = summary(gradient.data)
+            layer.gradient = self._summary(gradient.data)
 
         tensor.register_hook(arrived)
 
@@ -183,13 +181,19 @@ class Sample:
     def _whole(self, start: int) -> Any:
         def arrived(gradient: Tensor) -> None:
             for split in self._waiting[start]:
-                split.total = summary(gradient.data).norm
+                split.total = self._summary(gradient.data).norm
                 if split.shortcut is not None and split.branch is not None:
                     whole = gradient.data if split.elsewhere is None else gradient.data - split.elsewhere
                     split.seen = parts(split.shortcut, split.branch, whole)
                 split.shortcut = split.branch = split.elsewhere = None
 
         return arrived
+
+    def _summary(self, gradient: Array) -> Summary:
+        """The statistics of a gradient; hooks that hear of the same one come one after the other."""
+        if self._latest is None or self._latest[0] is not gradient:
+            self._latest = gradient, summary(gradient)
+        return self._latest[1]
 
     # ---- afterwards ------------------------------------------------------------------------------------------------
     def row(self, updated: bool) -> Row:
@@ -238,6 +242,14 @@ class Sample:
                 error = _ratio(seen.gap, split.total)
                 rows.append([seen.norm_a, seen.norm_b, split.total, seen.cosine, error])
         return _columns(rows, 5)
+
+
+def _normalisation(node: Function, inputs: tuple[Tensor, ...]) -> tuple[Array, Array]:
+    """Factor and shift of each channel that the batch norm in a node applied to its first input."""
+    mean, variance, eps = (getattr(node, name) for name in ("mean", "variance", "eps"))
+    gamma, beta = (tensor.data.astype("float64") for tensor in inputs[1:3])
+    factor = gamma / (variance.astype("float64") + eps) ** 0.5
+    return factor, beta - mean.astype("float64") * factor
 
 
 def _members(value: Any) -> Iterator[Any]:

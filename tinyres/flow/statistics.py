@@ -73,14 +73,22 @@ def summary(x: Array) -> Summary:
         )
 
 
-def parts(a: Array, b: Array, whole: Array) -> Parts:
-    """Statistics of two parts of a whole, all of one shape, type and device."""
+def parts(a: Array, b: Array, whole: Array, scaled: tuple[Array, Array] | None = None) -> Parts:
+    """Statistics of two parts of a whole, all of one shape, type and device.
+
+    `scaled`, factor and shift [C] in float64, stands for factor a + shift in place of a, without making that.
+    """
     with np.errstate(all="ignore"):
         if all(map(_suits, (a, b, whole))):
-            from tinyres.flow.sums import products
+            from tinyres.flow.sums import PIECE, products
 
-            sums = products(*map(np.ascontiguousarray, (a, b, whole)))
+            factor, shift = (np.ones(1), np.zeros(1)) if scaled is None else scaled
+            if PIECE % len(factor):  # its channels do not come round in a piece
+                a, factor, shift = (a * factor + shift).astype(a.dtype), np.ones(1), np.zeros(1)
+            a, b, whole = map(np.ascontiguousarray, (a, b, whole))
+            sums = products(a, b, whole, factor, shift)
         else:
+            a = a if scaled is None else a * scaled[0] + scaled[1]
             sums = np.array(_products(a, b, whole))
         sum_a, sum_b, aa, bb, ab, rest = (float(value) for value in sums)
         n = a.size

@@ -47,13 +47,14 @@ def _moments(start, stop, x, bits, sign, infinity, sums, largest, counts):  # ty
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
-def _products(start, stop, a, b, whole, sums):  # type: ignore[no-untyped-def]
+def _products(start, stop, a, factor, shift, b, whole, sums):  # type: ignore[no-untyped-def]
     for piece in range(start, stop):
         part = slice(piece * PIECE, (piece + 1) * PIECE)
         p, q, w = a[part], b[part], whole[part]
+        f, s = factor[: len(p)], shift[: len(p)]
         sum_a = sum_b = aa = bb = ab = rest = 0.0
         for k in range(len(p)):
-            u, v = np.float64(p[k]), np.float64(q[k])
+            u, v = np.float64(p[k]) * f[k] + s[k], np.float64(q[k])
             gap = np.float64(w[k]) - (u + v)
             sum_a += u
             sum_b += v
@@ -83,11 +84,15 @@ def moments(x: Array) -> tuple[float, float, float, int, int]:
     return total, square, float(largest.view(values.dtype)[largest.argmax()]), zeros, nonfinite
 
 
-def products(a: Array, b: Array, whole: Array) -> NDArray[np.float64]:
-    """Sums of a, b, a^2, b^2, ab and (whole - (a + b))^2, in this order."""
-    flat = [array.reshape(-1) for array in (a, b, whole)]
-    pieces = -(-flat[0].size // PIECE)
+def products(a: Array, b: Array, whole: Array, factor: Array, shift: Array) -> NDArray[np.float64]:
+    """Sums of a', b, a'^2, b^2, a'b and (whole - (a' + b))^2, in this order; a' = factor a + shift, both [C].
+
+    C must divide `PIECE`.
+    """
+    first, second, third = (array.reshape(-1) for array in (a, b, whole))
+    lines = [np.resize(line.astype(np.float64), PIECE) for line in (factor, shift)]
+    pieces = -(-first.size // PIECE)
     sums = np.empty((pieces, 6))
-    share(_products, pieces, OPERATIONS * flat[0].size, *flat, sums)
+    share(_products, pieces, OPERATIONS * first.size, first, *lines, second, third, sums)
     total: NDArray[np.float64] = sums.sum(axis=0)
     return total
