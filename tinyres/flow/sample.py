@@ -172,9 +172,7 @@ class Sample:
         if isinstance(edge, Tensor) or edge[1] or edge[0].order not in self._waiting:
             return
         for split in self._waiting[edge[0].order]:
-            block, order = split.block, source.order
-            shortcut = order == block.merge or order in block.beside
-            side = "branch" if order in block.inside else "shortcut" if shortcut else "elsewhere"
+            side = split.block.side_of(source.order)
             before = getattr(split, side)
             setattr(split, side, gradient.data if before is None else before + gradient.data)
 

@@ -54,6 +54,12 @@ class Block:
     inside: frozenset[int]
     parameters: tuple[Parameter, ...]
 
+    def side_of(self, source: int) -> str:
+        """Where a part of the gradient at the start comes from, by its sender: "branch", "shortcut" or "elsewhere"."""
+        if source in self.inside:
+            return "branch"
+        return "shortcut" if source == self.merge or source in self.beside else "elsewhere"
+
 
 def find_blocks(made: Trace) -> list[Block]:
     """All residual blocks of a net, in the order in which they begin; none in a plain net."""

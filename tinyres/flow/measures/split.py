@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyres.flow.measures.branches import Block, some_blocks
+from tinyres.flow.measures.branches import some_blocks
 from tinyres.flow.measures.state import statistics_of
 from tinyres.flow.measures.trace import trace
 from tinyres.flow.measures.walk import gradients_of
@@ -97,19 +97,13 @@ def gradient_split(model: Module, x: Any, labels: Any, *, statistics: str = "tra
         def hear(source: Function, edge: Edge, gradient: Tensor) -> None:
             for block, part in zip(blocks, parts, strict=True):
                 if order_of(edge) == block.start:
-                    side = _side(block, source.order)
+                    side = block.side_of(source.order)
                     part[side] = part[side] + _values(gradient)
 
         totals = gradients_of(made, [made.result(block.start) for block in blocks], hear)
     rows = np.array([_row(part, _values(total)) for part, total in zip(parts, totals, strict=True)])
     names, depth = tuple(block.name for block in blocks), np.array([block.depth for block in blocks], np.int64)
     return Split(names, depth, *rows.T)
-
-
-def _side(block: Block, source: int) -> str:
-    if source in block.inside:
-        return "branch"
-    return "shortcut" if source == block.merge or source in block.beside else "elsewhere"
 
 
 def _values(tensor: Tensor) -> np.ndarray:
