@@ -112,12 +112,13 @@ def test_sgd_in_place_equals_sgd_apart(kernel, nesterov, rng):
     np.testing.assert_array_equal(g, before)
 
 
-@pytest.mark.parametrize("kernel", available("running_average"))
-def test_running_average_in_place(kernel, rng):
-    running, batch = rng.standard_normal(5), rng.standard_normal(5)
-    with use(running_average=kernel):
-        apart = launch("running_average", running, batch, momentum=0.3, scale=1.25)
-        launch("running_average", running, batch, momentum=0.3, scale=1.25, out=running)
+@pytest.mark.parametrize("kernel", available("running_averages"))
+def test_running_averages_in_place(kernel, rng):
+    running, batch = rng.standard_normal((2, 5)), rng.standard_normal((2, 5))
+    settings = {"momentum": 0.3, "scale": 1.25}
+    with use(running_averages=kernel):
+        apart = launch("running_averages", *running, *batch, **settings)
+        launch("running_averages", *running, *batch, **settings, out=tuple(running))
     np.testing.assert_allclose(running, apart, rtol=1e-15)
 
 

@@ -151,6 +151,11 @@ def test_evaluation_without_averages():
     assert y.numpy().tolist() == [[2.0] * 3]  # a batch of one is fine in evaluation
 
 
+def test_one_average_without_the_other():
+    with pytest.raises(GradientError, match="batch_norm: one running average came without the other; pass both, or"):
+        ops.batch_norm(np.ones((2, 3)), np.ones(3), np.ones(3), np.zeros(3), None, training=True)
+
+
 # ---- fusions -------------------------------------------------------------------------------------------------------
 FUSED = [(op, kernel) for op in ("bn_relu", "bn_add_relu") for kernel in available(op)]
 

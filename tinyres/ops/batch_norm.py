@@ -181,7 +181,7 @@ def batch_norm(
     ShapeError
         Vectors that do not fit the channels, or a batch with one value a channel in training.
     GradientError
-        Evaluation without running averages.
+        Evaluation without running averages, or one of them without the other.
     """
     if training:
         function = BatchNorm(eps)
@@ -247,10 +247,10 @@ def _fused(
 def _update_running(
     running_mean: Array | None, running_var: Array | None, function: BatchNorm | BnRelu, y: Tensor, momentum: float
 ) -> None:
-    count = y.size // y.shape[-1]
-    for running, batch, scale in (
-        (running_mean, function.mean, 1.0),
-        (running_var, function.variance, count / (count - 1)),
-    ):
-        if running is not None:
-            launch("running_average", running, batch, momentum=momentum, scale=scale, out=running)
+    if running_mean is None and running_var is None:
+        return
+    if running_mean is None or running_var is None:
+        raise GradientError("batch_norm: one running average came without the other; pass both, or None for both.")
+    count, running = y.size // y.shape[-1], (running_mean, running_var)
+    settings = {"momentum": momentum, "scale": count / (count - 1)}  # M/(M-1): the unbiased variance enters
+    launch("running_averages", *running, function.mean, function.variance, **settings, out=running)

@@ -80,6 +80,7 @@ for _op, (_, _each) in _BATCH_NORM_ARGUMENTS.items():
     contract(_op, operations=partial(_operations, each=_each))(_batch_norm)
 
 
-@contract("running_average", operations=lambda case: 3 * case.arrays[0].size)
-def _running_average(rng: Generator, op: str) -> Iterator[Case]:
-    yield Case("[5]", (rng.standard_normal(5), rng.standard_normal(5)), {"momentum": 0.1, "scale": 7 / 6})
+@contract("running_averages", operations=lambda case: 6 * case.arrays[0].size)
+def _running_averages(rng: Generator, op: str) -> Iterator[Case]:
+    for c in (5, 300):
+        yield Case(f"[{c}]", tuple(rng.standard_normal(c) for _ in range(4)), {"momentum": 0.1, "scale": 7 / 6})

@@ -20,7 +20,7 @@ _FILES = {
     "elementwise": "add sub mul div neg power exp log sqrt relu relu_gradient tanh sigmoid softmax add_relu dropout",
     "shape": "matmul linear reshape transpose getitem getitem_gradient concat broadcast_to sum mean",
     "conv": "conv2d conv2d_input conv2d_weight",
-    "batch_norm": "batch_norm batch_norm_gradient batch_norm_eval running_average "
+    "batch_norm": "batch_norm batch_norm_gradient batch_norm_eval running_averages "
     "bn_relu bn_relu_gradient bn_add_relu bn_add_relu_gradient",
     "pool": "pad_shortcut pad_shortcut_gradient max_pool2d max_pool2d_gradient max_pool2d_gather "
     "global_avg_pool global_avg_pool_gradient",

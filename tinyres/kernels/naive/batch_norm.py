@@ -38,8 +38,11 @@ def batch_norm_eval(x: Array, gamma: Array, beta: Array, mean: Array, variance: 
 
 
 @oracle
-def running_average(running: Array, batch: Array, *, momentum: float, scale: float) -> Array:
-    return (1 - momentum) * running + momentum * scale * batch
+def running_averages(
+    running_mean: Array, running_var: Array, mean: Array, variance: Array, *, momentum: float, scale: float
+) -> tuple[Array, Array]:
+    unbiased = scale * variance
+    return (1 - momentum) * running_mean + momentum * mean, (1 - momentum) * running_var + momentum * unbiased
 
 
 @oracle

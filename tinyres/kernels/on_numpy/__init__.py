@@ -9,7 +9,7 @@ _FILES = {
     "shape": "reshape transpose getitem getitem_gradient concat broadcast_to sum mean",
     "activation": "relu relu_gradient tanh sigmoid softmax add_relu dropout",
     "conv": "conv2d conv2d_input conv2d_weight",
-    "batch_norm": "batch_norm batch_norm_gradient batch_norm_eval running_average "
+    "batch_norm": "batch_norm batch_norm_gradient batch_norm_eval running_averages "
     "bn_relu bn_relu_gradient bn_add_relu bn_add_relu_gradient",
     "shortcut": "pad_shortcut pad_shortcut_gradient",
     "pool": "max_pool2d max_pool2d_gradient max_pool2d_gather global_avg_pool global_avg_pool_gradient",

@@ -85,13 +85,26 @@ def bn_add_relu_gradient(
     _gradient(lambda part: dshortcut[part], x, gamma, mean, variance, eps, dx, dgamma, dbeta)
 
 
-@kernel("running_average", "numpy")
-def running_average(running: Array, batch: Array, *, momentum: float, scale: float, out: Array) -> None:
-    """(1 - momentum) * running + momentum * scale * batch; `scale` M/(M-1) makes a variance unbiased. `out` may be
-    `running` itself.
+@kernel("running_averages", "numpy")
+def running_averages(
+    running_mean: Array,
+    running_var: Array,
+    mean: Array,
+    variance: Array,
+    *,
+    momentum: float,
+    scale: float,
+    out: tuple[Array, Array],
+) -> None:
+    """(1 - momentum) * running + momentum * batch, the variance times `scale`, M/(M-1), which makes it unbiased.
+
+    `out` may be the running averages themselves.
     """
-    np.multiply(running, 1 - momentum, out=out)
-    out += momentum * scale * batch
+    for running, batch, share, new in zip(
+        (running_mean, running_var), (mean, variance), (momentum, momentum * scale), out, strict=True
+    ):
+        np.multiply(running, 1 - momentum, out=new)
+        new += share * batch
 
 
 def _blocks(x: Array) -> Any:

@@ -153,10 +153,14 @@ def _bn_add_relu_gradient(
     return [*specs, (x.shape, x.dtype)]  # ..., dshortcut
 
 
-@rule("running_average")
-def _running_average(op: str, running: Array, batch: Array, *, momentum: float, scale: float) -> Spec:
-    same_shape(op, running=running, batch=batch)
-    return [(running.shape, floating(op, running=running, batch=batch))]
+@rule("running_averages")
+def _running_averages(
+    op: str, running_mean: Array, running_var: Array, mean: Array, variance: Array, *, momentum: float, scale: float
+) -> Spec:
+    named = {"running_mean": running_mean, "running_var": running_var, "mean": mean, "variance": variance}
+    dtype = floating(op, **named)
+    same_shape(op, **named)
+    return [(mean.shape, dtype), (mean.shape, dtype)]  # running_mean, running_var
 
 
 @rule("pad_shortcut")
