@@ -7,7 +7,6 @@ could be better and how.
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import sys
@@ -16,13 +15,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tinyres import machine
+from tinyres.cli.doctor_gpu import gpu
 from tinyres.errors import KernelError
 from tinyres.kernels import compiling, registry
 
 REQUIRED = ("numpy", "numba", "matplotlib", "scikit-learn", "Pillow", "safetensors", "tyro", "tqdm", "pooch")
-OPTIONAL = {"tensorboardX": "tensorboard", "cupy-cuda13x": "cuda", "numba-cuda": "cuda"}
+OPTIONAL = {"tensorboardX": "tensorboard"}  # those for a GPU stand under it
 ENVIRONMENT = (
     "TINYRES_KERNELS",
+    "TINYRES_GPU",
     "TINYRES_CACHE",
     "TINYRES_DEBUG",
     "OPENBLAS_CORETYPE",
@@ -36,6 +37,9 @@ ENVIRONMENT = (
     "NUMBA_CACHE_DIR",
     "NPY_DISABLE_CPU_FEATURES",
     "CUDA_VISIBLE_DEVICES",
+    "CUPY_CACHE_DIR",
+    "CUPY_TF32",
+    "NUMBA_ENABLE_CUDASIM",
 )
 Lines = Iterator[tuple[str, str]]
 
@@ -127,25 +131,6 @@ def _llvm() -> Lines:
     else:
         yield "kernels kept in", "no folder: compiled anew by each process, because neither the folder of tinyres nor"
         yield "", "the cache of the user can be written to; set NUMBA_CACHE_DIR to a folder that can"
-
-
-def gpu() -> Lines:
-    """CuPy's devices, or why there are none."""
-    if importlib.util.find_spec("cupy") is None:
-        yield "cupy", "not installed, so no GPU is used"
-        return
-    try:
-        import cupy
-
-        runtime = cupy.cuda.runtime
-        for index in range(runtime.getDeviceCount()):
-            properties = runtime.getDeviceProperties(index)
-            memory = properties["totalGlobalMem"] / 2**30
-            kind = f"compute capability {properties['major']}.{properties['minor']}, {memory:.0f} GiB"
-            yield f"device {index}", f"{properties['name'].decode()}, {kind}"
-        yield "cuda", f"driver {runtime.driverGetVersion()}, runtime {runtime.runtimeGetVersion()}"
-    except Exception as error:  # a driver that is missing, too old or busy has many exceptions; each is a finding
-        yield "device", f"none: {str(error).splitlines()[0]}"
 
 
 def data() -> Lines:
