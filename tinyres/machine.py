@@ -52,6 +52,13 @@ def _encoded(name: str) -> Any:
     return os.environ.encodekey(name)
 
 
+def cache_folder() -> Path:
+    """The user's folder for what tinyres fetched, decoded or compiled: ``TINYRES_CACHE``, or the system's own place."""
+    import pooch
+
+    return Path(variable("TINYRES_CACHE") or pooch.os_cache("tinyres")).expanduser()
+
+
 def cores() -> int:
     """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

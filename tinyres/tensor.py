@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinyres.errors import DtypeError, GradientError, ShapeError
+from tinyres.kernels.cuda import is_array
 from tinyres.kernels.launch import Array, array_module, device_of
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Tensor:
     def __init__(self, array: Any, requires_grad: bool = False) -> None:
         if isinstance(array, Tensor):
             array = array.data
-        if not isinstance(array, np.ndarray) and type(array).__module__.partition(".")[0] != "cupy":
+        if not isinstance(array, np.ndarray) and not is_array(array):
             floats = not isinstance(array, np.generic)  # a Python float has no precision of its own
             array = np.asarray(array)
             if floats and array.dtype == np.float64:

@@ -10,12 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-
-def cache_folder() -> Path:
-    """Folder of the user that holds what tinyres fetched or decoded: ``TINYRES_CACHE``, or the system's own place."""
-    import pooch
-
-    return Path(os.environ.get("TINYRES_CACHE") or pooch.os_cache("tinyres")).expanduser()
+from tinyres.machine import cache_folder as cache_folder
 
 
 def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:

@@ -16,9 +16,11 @@ BACKENDS = {
     "naive": "tinyres.kernels.naive",
     "numpy": "tinyres.kernels.on_numpy",
     "numba": "tinyres.kernels.on_numba",
+    "cupy": "tinyres.kernels.on_cupy",
+    "numba_cuda": "tinyres.kernels.on_numba_cuda",
 }
 # What runs unless chosen otherwise: the first of these names that the op has and that can run here.
-DEFAULTS = {"cpu": ("numba.winograd", "numba", "numpy"), "cuda": ()}
+DEFAULTS = {"cpu": ("numba.winograd", "numba", "numpy"), "cuda": ("cupy.igemm", "cupy")}
 
 
 def backend_of(name: str) -> str:

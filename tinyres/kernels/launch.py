@@ -9,30 +9,28 @@ from typing import Any
 import numpy as np
 
 from tinyres.errors import DeviceError, DtypeError, KernelError, ShapeError, nearest
-from tinyres.kernels import memory, registry
+from tinyres.kernels import cuda, memory, registry
 from tinyres.kernels.shapes import LOOK_AT_VALUES, RULES, VIEWS
 from tinyres.kernels.shapes.rules import Spec
 
-Array = Any  # numpy.ndarray or cupy.ndarray: the type of the array fixes the device
+Array = Any  # numpy.ndarray or an array of a GPU: the type of the array fixes the device
 
 
 def device_of(array: object) -> str:
-    """`cpu` for a NumPy array, `cuda` for a CuPy array."""
+    """`cpu` for a NumPy array, `cuda` for one of CuPy or of the emulated GPU."""
     if isinstance(array, np.ndarray):
         return "cpu"
-    if type(array).__module__.partition(".")[0] == "cupy":
+    if cuda.is_array(array):
         return "cuda"
     raise DeviceError(f"expected a numpy or cupy array, got {type(array).__name__}; wrap it with numpy.asarray.")
 
 
 def array_module(array: Array) -> Any:
-    """The library (numpy or cupy) that an array belongs to."""
+    """The library that an array belongs to: NumPy, CuPy, or the emulated GPU."""
     if isinstance(array, np.ndarray):
         return np
     device_of(array)
-    import cupy
-
-    return cupy
+    return cuda.module()
 
 
 # What the checks of a call said, by the types, shapes and parameters of the call: a net makes the same ones every step.
@@ -125,7 +123,8 @@ def _checked(op: str, arrays: tuple[Array, ...], params: dict[str, Any]) -> tupl
     if not all(array.dtype.isnative for array in arrays):
         arrays = tuple(array.astype(array.dtype.newbyteorder("="), copy=False) for array in arrays)
     specs = RULES[op](*arrays, **params)
-    return arrays, (device, specs, registry.name_of(np.dtype(specs[0][1])))
+    dtype = next((dtype for _, dtype in specs if dtype.kind == "f"), specs[0][1])  # of its numbers, not of a counter
+    return arrays, (device, specs, registry.name_of(np.dtype(dtype)))
 
 
 def _outputs(op: str, out: Array | tuple[Array, ...] | None, specs: Spec, xp: Any) -> tuple[Array, ...]:
@@ -153,7 +152,7 @@ def _copy_into(results: tuple[Array, ...], returned: Any, chosen: registry.Kerne
         )
     for result, value in zip(results, returned, strict=True):
         said = f"kernel {chosen.name!r} of {chosen.op} returned"
-        got = value if type(value).__module__.partition(".")[0] == "cupy" else np.asarray(value)
+        got = value if cuda.is_array(value) else np.asarray(value)
         if device_of(got) != device_of(result):
             raise DeviceError(f"{said} an array on {device_of(got)}, the result is on {device_of(result)}.")
         if got.dtype.kind not in ("fiub" if result.dtype.kind == "f" else "iub"):

@@ -36,6 +36,9 @@ GROUPS = {"conv": ("conv2d", "conv2d_input", "conv2d_weight")}
 FUSED = {
     "bn_relu": ("batch_norm", "relu", "batch_norm_gradient", "relu_gradient"),
     "bn_add_relu": ("batch_norm", "add_relu", "batch_norm_gradient", "relu_gradient"),
+    "conv2d_stats": ("conv2d", "batch_norm"),
+    "bn_relu_eval": ("batch_norm_eval", "relu"),
+    "bn_add_relu_eval": ("batch_norm_eval", "add_relu"),
 }
 COMPOSED = "composed"
 
@@ -279,9 +282,9 @@ def table() -> list[dict[str, Any]]:
     """
     rows = []
     for op in ops():
-        default = next(iter(usual(op, "cpu")), None)
+        defaults = {device: next(iter(usual(op, device)), None) for device in DEFAULTS}
         for name in names(op):
-            row: dict[str, Any] = {"op": op, "kernel": name, "default": name == default, "missing": None}
+            row: dict[str, Any] = {"op": op, "kernel": name, "default": name in defaults.values(), "missing": None}
             try:
                 found = find(op, name)
                 row |= {"device": found.device, "dtypes": found.dtypes, "precision": found.precision}
