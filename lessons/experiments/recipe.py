@@ -21,7 +21,7 @@ import numpy as np
 from depth import summary
 
 from tinyres import ops
-from tinyres.data.order import crops_and_flips
+from tinyres.data import crops_and_flips
 from tinyres.errors import DataError
 from tinyres.flow.logs import read_log, write_log
 from tinyres.flow.testbed import digits_arrays, train

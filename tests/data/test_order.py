@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinyres.data.order import AUGMENT, PERMUTATION, crops_and_flips, permutation, split_indices
+from tinyres.data.order import permutation, split_indices
 from tinyres.errors import ConfigError
 from tinyres.kernels.philox import philox4x32
+from tinyres.kernels.streams import AUGMENT, PERMUTATION, crops_and_flips
 
 
 def test_the_definition() -> None:

@@ -2,8 +2,9 @@
 
 from tinyres.data.catalogue import load, locate, names
 from tinyres.data.loader import Loader
-from tinyres.data.order import crops_and_flips, permutation
+from tinyres.data.order import permutation
 from tinyres.data.sets import Dataset, Split, from_arrays, hold_out, pixel_mean
+from tinyres.kernels.streams import crops_and_flips
 
 __all__ = [
     "Dataset",

@@ -1,8 +1,8 @@
 """Batches: pixels / 255 minus the mean, zeros around, a random crop, perhaps mirrored.
 
-Batch b of epoch e holds the images at positions b*batch ... of the epoch's permutation, augmented by the integers of
-those positions (`order`): a pure function of (seed, epoch, b). So training may stop anywhere and continue at any batch,
-and how images are grouped into batches changes nothing about any of them.
+Batch b of epoch e holds the images at positions b*batch ... of the epoch's permutation (`order.py`), augmented by the
+integers of those positions (`kernels/streams.py`): a pure function of (seed, epoch, b). So training may stop anywhere
+and continue at any batch, and how images are grouped into batches changes nothing about any of them.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tinyres.data.order import crops_and_flips, permutation
+from tinyres.data.order import permutation
 from tinyres.data.sets import Split
 from tinyres.errors import ConfigError, ShapeError
 from tinyres.kernels.launch import launch
+from tinyres.kernels.streams import crops_and_flips
 
 Batch = tuple[NDArray[Any], NDArray[np.int64]]  # x [n, H, W, C] and labels [n]
 

@@ -2,7 +2,7 @@
 
     counter = (place, step, 3, 0)      key = the seed's two halves      keep where word 0 >= floor(p * 2^32)
 
-3 is the stream of dropout (0, 1 and 2 belong to the order of an epoch, augmentation and the validation split).
+3 is the stream of dropout; whose the others are stands in `streams.py`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinyres.kernels.philox import philox4x32
-
-STREAM = 3
+from tinyres.kernels.streams import DROPOUT
 
 
 def dropout_keeps(shape: tuple[int, ...], p: float, seed: int, step: int) -> NDArray[np.bool_]:
@@ -33,6 +32,6 @@ def dropout_keeps(shape: tuple[int, ...], p: float, seed: int, step: int) -> NDA
     """
     counter = np.zeros((int(np.prod(shape)), 4), np.uint32)
     counter[:, 0] = np.arange(len(counter))
-    counter[:, 1], counter[:, 2] = step, STREAM
+    counter[:, 1], counter[:, 2] = step, DROPOUT
     words = philox4x32(counter, (seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF))
     return (words[:, 0] >= np.uint32(int(p * 2**32))).reshape(shape)

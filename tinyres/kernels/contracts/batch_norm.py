@@ -60,6 +60,8 @@ _BATCH_NORM_ARGUMENTS = {
     "bn_relu": ("x gamma beta", 9),
     "bn_add_relu": ("x gamma beta shortcut", 10),
     "batch_norm_eval": ("x gamma beta mean variance", 4),
+    "bn_relu_eval": ("x gamma beta mean variance", 5),
+    "bn_add_relu_eval": ("x gamma beta mean variance shortcut", 6),
     "batch_norm_gradient": ("dy x gamma mean variance", 12),
     "bn_relu_gradient": ("dy x gamma beta mean variance", 17),
     "bn_add_relu_gradient": ("dy y x gamma mean variance", 13),

@@ -1,4 +1,4 @@
-"""Contracts of the convolution and its two gradients."""
+"""Contracts of the convolution, its two gradients, and its fusion with the statistics of a batch norm."""
 
 from __future__ import annotations
 
@@ -43,6 +43,16 @@ def _convolutions(rng: Generator) -> Iterator[tuple[str, Array, Array, Array, di
 def _conv2d(rng: Generator, op: str) -> Iterator[Case]:
     for name, x, w, _, geometry in _convolutions(rng):
         yield Case(name, (x, w), geometry, math.prod(w.shape[:3]))
+
+
+@contract(
+    "conv2d_stats", operations=lambda case: outputs(case, "conv2d") * (2 * math.prod(case.arrays[1].shape[:3]) + 5)
+)
+def _conv2d_stats(rng: Generator, op: str) -> Iterator[Case]:
+    for name, x, w, dy, geometry in _convolutions(rng):
+        count = math.prod(dy.shape[:3])
+        if count > 1:  # one value has no variance
+            yield Case(name, (x, w), geometry, math.prod(w.shape[:3]) + count)
 
 
 @contract("conv2d_input", operations=lambda case: 2 * case.arrays[0].size * math.prod(case.arrays[1].shape[:3]))

@@ -1,4 +1,4 @@
-"""Contracts of shortcut, pooling, loss, update and input."""
+"""Contracts of shortcut, pooling, loss, update, input and log."""
 
 from __future__ import annotations
 
@@ -93,3 +93,25 @@ def _augment(rng: Generator, op: str) -> Iterator[Case]:
         top, left = (rng.integers(0, 2 * padding + 1, n) for _ in range(2))
         arrays = images, index, rng.uniform(0, 1, (h, w, c)), top, left, flip
         yield Case(f"{n} of [{h},{w},{c}], padding {padding}", arrays, {"scale": 1 / 255, "padding": padding})
+
+
+@contract("next_batch")
+def _next_batch(rng: Generator, op: str) -> Iterator[Case]:
+    shapes = (((7, 6, 5, 3), 4, 3, 2), ((9, 4, 4, 1), 2, 1, 0), ((7, 3, 2, 2), 4, 2, 1))
+    for step, ((m, h, w, c), batch, count, padding) in enumerate(shapes, 2):
+        images, labels = rng.integers(0, 256, (m, h, w, c), dtype=np.uint8), rng.integers(0, 10, m)
+        order = np.stack([rng.permutation(m) for _ in range(2)])
+        arrays = images, labels, order, rng.uniform(0, 1, (h, w, c)), np.array([step])
+        settings = {"count": count, "batch": batch, "per_epoch": -(-m // batch), "seed": 3 << 40 | 5}
+        augmented = {"padding": padding, "flip": padding != 1, "scale": 1 / 255}
+        yield Case(f"{count} of [{m},{h},{w},{c}], step {step}, padding {padding}", arrays, {**settings, **augmented})
+
+
+@contract("log_step", operations=lambda case: case.arrays[1].size)
+def _log_step(rng: Generator, op: str) -> Iterator[Case]:
+    for n, k, length, step in ((5, 7, 3, 4), (70, 10, 2, 0), (1, 3, 1, 8)):
+        logits, labels = rng.integers(-2, 3, (n, k)) / 2, rng.integers(0, k, n)  # many are equal: the first one counts
+        log = rng.standard_normal(length), rng.integers(0, n + 1, length)
+        yield Case(
+            f"[{n},{k}], step {step} of {length}", (rng.standard_normal(()), logits, labels, np.array([step]), *log)
+        )

@@ -19,12 +19,12 @@ DEVICE = "cpu"
 _FILES = {
     "elementwise": "add sub mul div neg power exp log sqrt relu relu_gradient tanh sigmoid softmax add_relu dropout",
     "shape": "matmul linear reshape transpose getitem getitem_gradient concat broadcast_to sum mean",
-    "conv": "conv2d conv2d_input conv2d_weight",
+    "conv": "conv2d conv2d_input conv2d_weight conv2d_stats",
     "batch_norm": "batch_norm batch_norm_gradient batch_norm_eval running_averages "
-    "bn_relu bn_relu_gradient bn_add_relu bn_add_relu_gradient",
+    "bn_relu bn_relu_gradient bn_relu_eval bn_add_relu bn_add_relu_gradient bn_add_relu_eval",
     "pool": "pad_shortcut pad_shortcut_gradient max_pool2d max_pool2d_gradient max_pool2d_gather "
     "global_avg_pool global_avg_pool_gradient",
-    "loss": "softmax_cross_entropy softmax_cross_entropy_gradient sgd augment",
+    "loss": "softmax_cross_entropy softmax_cross_entropy_gradient sgd augment next_batch log_step",
 }
 # The oracle has every op, so this map is also the list of ops.
 MODULES = {op: f"{__name__}.{file}" for file, names in _FILES.items() for op in names.split()}

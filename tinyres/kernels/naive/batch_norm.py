@@ -71,3 +71,15 @@ def bn_add_relu_gradient(
 ) -> Array:
     dsum = relu_gradient(dy, y)
     return *batch_norm_gradient(dsum, x, gamma, mean, variance, eps=eps), dsum
+
+
+@oracle
+def bn_relu_eval(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, eps: float) -> Array:
+    return relu(batch_norm_eval(x, gamma, beta, mean, variance, eps=eps))
+
+
+@oracle
+def bn_add_relu_eval(
+    x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, shortcut: Array, *, eps: float
+) -> Array:
+    return add_relu(batch_norm_eval(x, gamma, beta, mean, variance, eps=eps), shortcut)

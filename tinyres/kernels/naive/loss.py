@@ -1,4 +1,4 @@
-"""Loss, update and input of the oracle."""
+"""Loss, update, input and log of the oracle."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from tinyres.kernels.naive import oracle
 from tinyres.kernels.naive.elementwise import softmax
+from tinyres.kernels.streams import crops_and_flips
 
 Array = Any
 
@@ -46,3 +47,34 @@ def augment(
         crop = image[t : t + mean.shape[0], s : s + mean.shape[1]]
         y.append(crop[:, ::-1] if mirrored else crop)
     return np.array(y).reshape(len(index), *mean.shape)
+
+
+@oracle
+def next_batch(
+    images: Array,
+    labels: Array,
+    order: Array,
+    mean: Array,
+    at: Array,
+    *,
+    count: int,
+    batch: int,
+    per_epoch: int,
+    seed: int,
+    padding: int,
+    flip: bool,
+    scale: float,
+) -> tuple[Array, Array]:
+    epoch, number = divmod(int(at[0]), per_epoch)
+    positions = np.array([min(number * batch + i, len(images) - 1) for i in range(count)])
+    index = order[epoch % 2, positions]
+    top, left, mirrored = crops_and_flips(seed, epoch, positions, padding)
+    return augment(images, index, mean, top, left, mirrored & flip, scale=scale, padding=padding), labels[index]
+
+
+@oracle
+def log_step(loss: Array, logits: Array, labels: Array, at: Array, losses: Array, wrong: Array) -> tuple[Array, ...]:
+    losses, wrong, place = losses.copy(), wrong.copy(), at[0] % len(losses)
+    losses[place] = loss
+    wrong[place] = sum(row.argmax() != label for row, label in zip(logits, labels, strict=True))
+    return at + 1, losses, wrong

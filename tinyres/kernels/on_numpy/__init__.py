@@ -15,7 +15,8 @@ _FILES = {
     "pool": "max_pool2d max_pool2d_gradient max_pool2d_gather global_avg_pool global_avg_pool_gradient",
     "loss": "softmax_cross_entropy softmax_cross_entropy_gradient",
     "update": "sgd",
-    "augment": "augment",
+    "augment": "augment next_batch",
+    "log": "log_step",
 }
 MODULES = {op: f"{__name__}.{file}" for file, names in _FILES.items() for op in names.split()}
 

@@ -7,7 +7,7 @@ with the op, the argument, both shapes and the remedy. Shape letters, here and e
     I, J height and width of the output   K classes
 """
 
-from tinyres.kernels.shapes import basic, layers  # noqa: F401 - they enter their rules
+from tinyres.kernels.shapes import basic, layers, step  # noqa: F401 - they enter their rules
 from tinyres.kernels.shapes.rules import LOOK_AT_VALUES, RULES, VIEWS, axes_of, out_size
 
 __all__ = ["LOOK_AT_VALUES", "RULES", "VIEWS", "axes_of", "out_size"]

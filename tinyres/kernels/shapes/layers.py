@@ -1,4 +1,4 @@
-"""Shape rules of convolution, batch norm, shortcut, pooling, loss, update and input."""
+"""Shape rules of convolution, batch norm, shortcut, pooling and loss."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tinyres.kernels.shapes.rules import (
     rank,
     rule,
     same_shape,
+    two_values,
     vector,
     whole,
 )
@@ -70,6 +71,13 @@ def _conv2d(op: str, x: Array, w: Array, *, stride: int, padding: Padding, group
     return [((x.shape[0], *_conv_size(op, x.shape, w.shape, stride, padding), w.shape[3]), dtype)]
 
 
+@rule("conv2d_stats")
+def _conv2d_stats(op: str, x: Array, w: Array, *, stride: int, padding: Padding, groups: int) -> Spec:
+    ((shape, dtype),) = _conv2d(op, x, w, stride=stride, padding=padding, groups=groups)
+    two_values(op, "the output", shape)
+    return [(shape, dtype), (shape[3:], dtype), (shape[3:], dtype)]  # y, mean, variance
+
+
 def _cotangent_fits(
     op: str, dy: Array, x_shape: Sequence[int], w_shape: Sequence[int], stride: int, padding: Padding
 ) -> None:
@@ -102,11 +110,7 @@ def _conv2d_weight(
 def _batch_norm(op: str, x: Array, gamma: Array, beta: Array, *shortcut: Array, eps: float) -> Spec:
     named = dict(zip(("x", "gamma", "beta", "shortcut"), (x, gamma, beta, *shortcut), strict=False))
     dtype = floating(op, **named)
-    if x.ndim < 2 or x.size <= x.shape[-1]:
-        raise ShapeError(
-            f"{op}: x {list(x.shape)} has {min(x.size, 1)} values a channel, and a variance wants two; train with a "
-            "larger batch, or use evaluation."
-        )
+    two_values(op, "x", x.shape)
     channels = x.shape[-1]
     vector(op, channels, "channel", gamma=gamma, beta=beta)
     if shortcut:
@@ -114,13 +118,22 @@ def _batch_norm(op: str, x: Array, gamma: Array, beta: Array, *shortcut: Array, 
     return [(x.shape, dtype), ((channels,), dtype), ((channels,), dtype)]  # y, mean, variance
 
 
-@rule("batch_norm_eval")
+@rule("batch_norm_eval", "bn_relu_eval")
 def _batch_norm_eval(op: str, x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, eps: float) -> Spec:
     dtype = floating(op, x=x, gamma=gamma, beta=beta, mean=mean, variance=variance)
     if not x.ndim:
         raise ShapeError(f"{op}: x has shape []; [..., C] is wanted, with channels.")
     vector(op, x.shape[-1], "channel", gamma=gamma, beta=beta, mean=mean, variance=variance)
     return [(x.shape, dtype)]
+
+
+@rule("bn_add_relu_eval")
+def _bn_add_relu_eval(
+    op: str, x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, shortcut: Array, *, eps: float
+) -> Spec:
+    floating(op, x=x, shortcut=shortcut)
+    same_shape(op, x=x, shortcut=shortcut)
+    return _batch_norm_eval(op, x, gamma, beta, mean, variance, eps=eps)
 
 
 @rule("batch_norm_gradient")
@@ -258,39 +271,3 @@ def _softmax_cross_entropy(op: str, logits: Array, labels: Array) -> Spec:
 def _softmax_cross_entropy_gradient(op: str, dloss: Array, logits: Array, labels: Array) -> Spec:
     _labels_fit(op, logits, labels)
     return [(logits.shape, floating(op, dloss=dloss, logits=logits))]
-
-
-@rule("sgd")
-def _sgd(
-    op: str, w: Array, v: Array, g: Array, *, lr: float, momentum: float, weight_decay: float, nesterov: bool
-) -> Spec:
-    dtype = floating(op, w=w, v=v, g=g)
-    same_shape(op, w=w, v=v, g=g)
-    return [(w.shape, dtype), (w.shape, dtype)]  # w, v
-
-
-@rule("augment")
-def _augment(
-    op: str,
-    images: Array,
-    index: Array,
-    mean: Array,
-    top: Array,
-    left: Array,
-    flip: Array,
-    *,
-    scale: float,
-    padding: int,
-) -> Spec:
-    rank(op, "images", images, "[M, H, W, C]")
-    if images.dtype != np.uint8 or mean.shape != images.shape[1:]:
-        error = DtypeError if images.dtype != np.uint8 else ShapeError
-        raise error(
-            f"{op}: images are {images.dtype} {list(images.shape)} and mean {list(mean.shape)}; "
-            "uint8 images and a mean of one image's shape are wanted."
-        )
-    of_kind(op, "iu", "integers", index=index, top=top, left=left)
-    of_kind(op, "b", "booleans", flip=flip)
-    rank(op, "index", index, "[N]")
-    same_shape(op, index=index, top=top, left=left, flip=flip)
-    return [((len(index), *images.shape[1:]), floating(op, mean=mean))]

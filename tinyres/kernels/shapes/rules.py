@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -91,6 +92,16 @@ def vector(op: str, length: int, of: str, **arrays: Array) -> None:
             raise ShapeError(
                 f"{op}: {name} has shape {list(array.shape)}; [{length}] is wanted, one value for each {of}."
             )
+
+
+def two_values(op: str, name: str, shape: Sequence[int]) -> None:
+    """That a channel, the last axis, has the two values that a variance wants."""
+    size = math.prod(shape)
+    if len(shape) < 2 or size <= shape[-1]:
+        raise ShapeError(
+            f"{op}: {name} {list(shape)} has {min(size, 1)} values a channel, and a variance wants two; train with a "
+            "larger batch, or use evaluation."
+        )
 
 
 def axes_of(op: str, ndim: int, axis: int | Sequence[int] | None) -> tuple[int, ...]:
