@@ -33,6 +33,19 @@ def array_module(array: Array) -> Any:
     return cuda.module()
 
 
+def moved(array: Array, device: str) -> Array:
+    """The array on a device, `cpu` or `cuda`: itself if it is there, else a copy of the same bits.
+
+    Raises
+    ------
+    DeviceError
+        A GPU is wanted, and there is none to use.
+    """
+    if device_of(array) == device:
+        return array
+    return array.get() if device == "cpu" else cuda.module().asarray(array)
+
+
 # What the checks of a call said, by the types, shapes and parameters of the call: a net makes the same ones every step.
 Known = tuple[str, Spec, str]  # device, the results, the kernel's dtype
 _known: dict[Any, Known] = {}
@@ -77,7 +90,12 @@ def launch(op: str, *arrays: Array, out: Array | tuple[Array, ...] | None = None
             _known[call] = known
     device, specs, dtype = known
     chosen = registry.resolve(op, dtype, device)
-    xp = np if device == "cpu" else array_module(arrays[0])
+    if device == "cpu":
+        xp = np
+    else:
+        xp = cuda.module()
+        if not chosen.graphable and cuda.capturing():
+            raise cuda.NotCapturable(f"kernel {chosen.name!r} of {op} cannot be part of a CUDA graph.")
     if not chosen.strided:
         arrays = tuple([a if a.flags.c_contiguous or not a.ndim else xp.ascontiguousarray(a) for a in arrays])
     if chosen.writes_out:

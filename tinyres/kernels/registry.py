@@ -58,6 +58,7 @@ class Kernel:
     precision: str = "full"  # "full": that of the arrays; else a reduced one by name, such as "tf32"
     strided: bool = False  # takes arrays of any strides; else launch hands it contiguous ones
     writes_out: bool = True  # has an `out` argument; else its result is copied into the array that launch allocated
+    graphable: bool = True  # may be captured in a CUDA graph: it launches kernels only, and asks no library of NVIDIA's
     requires: Callable[[], str | None] = lambda: None  # why it cannot run on this machine, or None
 
     @property
@@ -81,7 +82,8 @@ def kernel(op: str, name: str, **declared: Any) -> Callable[[F], F]:
     name : str
         The kernel's name, ``"backend"`` or ``"backend.variant"``.
     **declared
-        Fields of `Kernel`: ``device``, ``dtypes``, ``precision``, ``strided``, ``requires``.
+        Fields of `Kernel`: ``device``, ``dtypes``, ``precision``, ``strided``, ``graphable``,
+        ``requires``.
 
     Notes
     -----

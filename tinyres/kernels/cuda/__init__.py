@@ -8,18 +8,22 @@ says TINYRES_GPU: unset, a real one; `emulated`, the CPU, which compiles the sam
 from __future__ import annotations
 
 import functools
-import importlib.util
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinyres.errors import DeviceError
+from tinyres.errors import DeviceError, TinyresError
+from tinyres.kernels.cuda import driver
 from tinyres.kernels.cuda.sources import text as text
 from tinyres.machine import variable
 
-INSTALL = 'install it with python -m pip install "tinyres[cuda]"'
+
+class NotCapturable(DeviceError):
+    """Work that cannot be part of a graph, such as a matrix product of cuBLAS or a copy to the host."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,20 @@ def emulated() -> bool:
     return variable("TINYRES_GPU") == "emulated"
 
 
+@contextmanager
+def emulating() -> Iterator[None]:
+    """Let the device "cuda" be the emulated GPU inside a `with` block."""
+    before = os.environ.get("TINYRES_GPU")
+    os.environ["TINYRES_GPU"] = "emulated"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TINYRES_GPU"]
+        else:
+            os.environ["TINYRES_GPU"] = before
+
+
 def missing() -> str | None:
     """Why there is no GPU to use here, as half a sentence; None if there is one."""
     chosen = variable("TINYRES_GPU")
@@ -53,46 +71,14 @@ def missing() -> str | None:
 
 @functools.cache
 def _missing() -> str | None:
-    if importlib.util.find_spec("cupy") is None:
-        return f"CuPy is not installed; {INSTALL}"
+    if reason := driver.trouble():
+        return reason
     try:
         import cupy
 
         cupy.cuda.runtime.getDeviceCount()
-    except ImportError as error:
-        return f"CuPy cannot be loaded ({str(error).splitlines()[0]}); {INSTALL}"
-    except Exception as error:  # CuPy's own type; each is a finding about the driver
-        return _driver(str(error))
-    return None
-
-
-def _driver(said: str) -> str:
-    """What CUDA's error about the driver means."""
-    if "NoDevice" in said:
-        return "the driver finds no NVIDIA GPU (is it hidden by CUDA_VISIBLE_DEVICES?)"
-    if "InsufficientDriver" in said:
-        version = driver_version()
-        if version is None:
-            return "no NVIDIA driver is loaded"
-        return (
-            f"the NVIDIA driver is of CUDA {version[0]}.{version[1]}, older than the CUDA 13 that CuPy was built for; "
-            "update it to 580 or newer"
-        )
-    return f"CUDA says: {said.splitlines()[0]}"
-
-
-def driver_version() -> tuple[int, int] | None:
-    """The newest CUDA that the driver knows, such as (13, 0); None where there is no driver."""
-    import ctypes
-
-    for name in ("libcuda.so.1", "nvcuda.dll"):
-        try:
-            library = ctypes.CDLL(name)
-        except OSError:
-            continue
-        version = ctypes.c_int()
-        if library.cuDriverGetVersion(ctypes.byref(version)) == 0 and version.value:
-            return version.value // 1000, version.value % 1000 // 10
+    except Exception as error:  # an ImportError of its libraries, or CuPy's own types: each is a finding
+        return f"CuPy cannot use it: {str(error).splitlines()[0]}"
     return None
 
 
@@ -126,7 +112,10 @@ def properties() -> Properties:
     if emulated():
         from tinyres.kernels.cuda.emulation import memory, run
 
-        return Properties("emulated on the CPU", (9, 0), 4, run.SHARED_MEMORY, memory.limit(), memory.free())
+        major, _, minor = (variable("TINYRES_EMULATED_CAPABILITY") or "9.0").partition(".")
+        return Properties(
+            "emulated on the CPU", (int(major), int(minor)), 4, run.SHARED_MEMORY, memory.limit(), memory.free()
+        )
     cupy = module()
     found = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
     free, total = cupy.cuda.runtime.memGetInfo()
@@ -140,16 +129,41 @@ def properties() -> Properties:
     )
 
 
-@functools.cache
 def capability() -> tuple[int, int]:
     """The compute capability, which kernels ask for at every choice."""
-    return properties().capability
+    return properties().capability if emulated() else _of_the_card().capability
+
+
+def multiprocessors() -> int:
+    """The number of multiprocessors, by which kernels divide their work."""
+    return properties().multiprocessors if emulated() else _of_the_card().multiprocessors
 
 
 @functools.cache
-def multiprocessors() -> int:
-    """The number of multiprocessors, by which kernels divide their work."""
-    return properties().multiprocessors
+def _of_the_card() -> Properties:
+    """What does not change while a process runs."""
+    return properties()
+
+
+def release() -> None:
+    """Give memory that was used and is free now back to the GPU."""
+    if emulated():
+        from tinyres.kernels.cuda.emulation import memory
+
+        memory.release()
+    else:
+        module().get_default_memory_pool().free_all_blocks()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this is the error of a GPU that has no room, of CuPy or of the emulated one."""
+    return isinstance(error, MemoryError) and type(error).__name__ == "OutOfMemoryError"
+
+
+def wanted_bytes(error: MemoryError) -> int | None:
+    """How many bytes were asked for when there was no room; None where the error does not say."""
+    found = re.search(r"allocating ([\d,]+) bytes", str(error))
+    return int(found[1].replace(",", "")) if found else None
 
 
 def launch(
@@ -208,14 +222,25 @@ def capture(step: Callable[[], Any], warmups: int = 1) -> Any:
     -------
     Graph
         With ``launch()``, and ``result``: what `step` returned, arrays that each launch fills anew.
+
+    Raises
+    ------
+    NotCapturable
+        Something in there cannot be captured; nothing of it was done.
     """
+    release()  # what is free by now would lie beside the graph's own memory
     if emulated():
         from tinyres.kernels.cuda.emulation.graph import Graph as Emulated
 
-        return Emulated(step, warmups)
-    from tinyres.kernels.cuda.real import Graph
-
-    return Graph(step, warmups)
+        kind: Any = Emulated
+    else:
+        from tinyres.kernels.cuda.real import Graph as kind
+    try:
+        return kind(step, warmups)
+    except TinyresError:
+        raise
+    except (RuntimeError, NotImplementedError) as error:  # CuPy's words for a copy to the host, and for cuBLAS
+        raise NotCapturable(f"this work cannot be captured in a graph: {str(error).splitlines()[0]}") from error
 
 
 def capturing() -> bool:

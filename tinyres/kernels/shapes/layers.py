@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinyres.errors import DtypeError, ShapeError
+from tinyres.kernels import cuda
 from tinyres.kernels.shapes.rules import (
     Array,
     Padding,
@@ -252,8 +253,8 @@ def _labels_fit(op: str, logits: Array, labels: Array) -> np.dtype[Any]:
             f"{op}: labels are {labels.dtype} {list(labels.shape)}; integers [{logits.shape[0]}] are wanted, "
             f"one for each row of logits {list(logits.shape)}."
         )
-    wrong = (labels < 0) | (labels >= logits.shape[1])
-    if wrong.any():
+    wrong = None if cuda.is_array(labels) and cuda.capturing() else (labels < 0) | (labels >= logits.shape[1])
+    if wrong is not None and wrong.any():  # a graph cannot ask; the eager step before it has
         position = int(wrong.argmax())
         raise ShapeError(
             f"{op}: label {int(labels[position])} at position {position} is out of range: "

@@ -18,12 +18,17 @@ from tinyres.kernels.cuda.sources import text
 from tinyres.machine import cache_folder, variable
 
 HEADER = "emulation.h"
-OPTIONS = ("-std=c++17", "-O2", "-fno-strict-aliasing", "-shared", "-fPIC", "-w")
+OPTIONS = ("-std=c++17", "-O2", "-fno-strict-aliasing", "-ffp-contract=off", "-shared", "-fPIC", "-w")
 
 
 def compiler() -> str | None:
     """The C++ compiler: TINYRES_CXX, else g++ or clang++ if there is one."""
-    return variable("TINYRES_CXX") or shutil.which("g++") or shutil.which("clang++")
+    return variable("TINYRES_CXX") or _found()
+
+
+@functools.cache
+def _found() -> str | None:
+    return shutil.which("g++") or shutil.which("clang++")
 
 
 def options() -> tuple[str, ...]:

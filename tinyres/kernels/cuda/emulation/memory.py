@@ -40,6 +40,9 @@ class Pool:
         block.fill(0xFF)  # NaN in every type of float
         return block
 
+    def __del__(self) -> None:  # the pool of a graph that is gone; its arrays are gone too, for they hold it
+        _forget(self)
+
     def give(self, block: np.ndarray) -> None:
         """A block comes back."""
         self.free[len(block) - ALIGNMENT].append(block)
@@ -79,14 +82,18 @@ def free() -> int:
 def _reserve(size: int) -> None:
     global _reserved
     if size > free():
-        _release(_common)
+        release()
     if size > free():
         raise OutOfMemoryError(f"Out of memory allocating {size:,} bytes (allocated so far: {_reserved:,} bytes).")
     _reserved += size
 
 
-def _release(pool: Pool) -> None:
-    """Give the free blocks of a pool back to the GPU."""
+def release() -> None:
+    """Give the blocks that are free in the common pool back to the GPU."""
+    _forget(_common)
+
+
+def _forget(pool: Pool) -> None:
     global _reserved
     _reserved -= sum(size * len(blocks) for size, blocks in pool.free.items())
     pool.free.clear()
