@@ -22,7 +22,7 @@ int cuDeviceGet(int* d, int i) { *d = 10 + i; return 0; }
 int cuDeviceGetName(char* s, int, int d) { strcpy(s, d == 10 ? "NVIDIA Large" : "NVIDIA Small"); return 0; }
 int cuDeviceTotalMem_v2(size_t* m, int d) { *m = (d == 10 ? 139ull : 6ull) << 30; return 0; }
 int cuDeviceGetAttribute(int* v, int which, int d) {
-   *v = d == 10 ? 9 * (which == 75) : 7 - 2 * (which == 76);
+  *v = d == 10 ? 9 * (which == 75) : 7 - 2 * (which == 76);
   return 0;
 }
 }
@@ -68,7 +68,7 @@ def test_libraries_newer_than_the_driver(machine):
     said = machine(13000, wheels=OURS | {"nvidia-cuda-nvrtc": "13.5.37"})
     assert "newer than the driver, which reads PTX up to that of CUDA 13.0: nvidia-cuda-nvrtc 13.5.37." in said
     assert 'python -m pip install "nvidia-cuda-nvrtc==13.0.*" "nvidia-nvvm==13.0.*"' in said
-    assert "nvidia-cuda-nvrtc 13.5.37 writes PTX that the driver, for CUDA 13.0, cannot read" in driver.trouble()
+    assert driver.trouble() is None  # CuPy's kernels come to it as machine code
     assert "note:" not in machine(13050, wheels=OURS | {"nvidia-cuda-nvrtc": "13.5.37"})
 
 

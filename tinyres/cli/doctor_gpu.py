@@ -47,9 +47,10 @@ def _fit(known: driver.Version | None) -> Lines:
     if known and (newer := driver.too_new(known)):
         names = ", ".join(f"{name} {number}" for name, number in newer.items())
         yield "note:", f"newer than the driver, which reads PTX up to that of CUDA {known[0]}.{known[1]}: {names}."
-        yield "", "Compiled kernels fail with CUDA_ERROR_UNSUPPORTED_PTX_VERSION; install libraries of its version:"
+        yield "", "Kernels that come to it as PTX, such as Numba's, fail with CUDA_ERROR_UNSUPPORTED_PTX_VERSION."
+        yield "", "To have libraries of its version:"
         yield "", driver.fitting(known)
-    elif known and (reason := driver.trouble()):
+    if known and (reason := driver.trouble()):
         yield "note:", reason
 
 

@@ -1,9 +1,9 @@
 """NVIDIA's driver and the wheels that compile for it, asked without CuPy: what there is, and whether the two fit.
 
 The trap of PTX versions: NVRTC and NVVM write PTX of their own CUDA version, and a driver reads only what is not newer
-than itself. So libraries of CUDA 13.5 on a machine with a driver for 13.0 end in `CUDA_ERROR_UNSUPPORTED_PTX_VERSION`,
-whatever the program; the remedy is to install libraries of the driver's version, not to update anything else. (A
-library that turns PTX into machine code itself may be newer; but not every path through CuPy and Numba does that.)
+than itself: PTX of CUDA 13.5 on a machine with a driver for 13.0 ends in `CUDA_ERROR_UNSUPPORTED_PTX_VERSION`. What was made
+into machine code before the driver sees it (CuPy's way with kernels) may be newer within the major version, what comes
+as PTX (Numba's) may not; the remedy is to install libraries of the driver's version, not to update anything else.
 
 The driver is `libcuda`, reached by ctypes: `cuDriverGetVersion` needs no device and no initialisation.
 """
@@ -96,12 +96,6 @@ def trouble() -> str | None:
         return (
             f"the NVIDIA driver knows CUDA {driver[0]}.{driver[1]} and {found[0]} needs a driver for CUDA {wanted}; "
             f"update the driver to version {'580' if wanted == 13 else '525'} or later"
-        )
-    if newer := too_new(driver):
-        name, number = next(iter(newer.items()))
-        return (
-            f"{name} {number} writes PTX that the driver, for CUDA {driver[0]}.{driver[1]}, cannot read; "
-            f"install libraries of its version: {fitting(driver)}"
         )
     if not devices():
         return "the NVIDIA driver is there and shows no GPU; CUDA_VISIBLE_DEVICES may hide it"
