@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tinyres.data.order import permutation
+from tinyres.data.resident import Resident
 from tinyres.data.sets import Split
 from tinyres.errors import ConfigError, ShapeError
 from tinyres.kernels.launch import launch
 from tinyres.kernels.streams import crops_and_flips
 
-Batch = tuple[NDArray[Any], NDArray[np.int64]]  # x [n, H, W, C] and labels [n]
+Batch = tuple[Any, Any]  # x [n, H, W, C] and int64 labels [n], arrays of the loader's device
 
 
 class Loader:
@@ -43,6 +44,8 @@ class Loader:
         Exchange left and right of every other image at random.
     dtype : dtype
         float32 or float64.
+    device : {"cpu", "cuda"}
+        Where the batches are made, bit for bit the same ones. On a GPU the split is copied there at first use.
 
     Raises
     ------
@@ -61,6 +64,7 @@ class Loader:
         padding: int = 0,
         flip: bool = False,
         dtype: DTypeLike = np.float32,
+        device: str = "cpu",
     ) -> None:
         if mean.shape != split.images.shape[1:]:
             raise ShapeError(f"the mean is {list(mean.shape)}, the images are {list(split.images.shape[1:])}.")
@@ -73,6 +77,8 @@ class Loader:
         self.seed = seed
         self.padding = padding
         self.flip = flip
+        self.device = device
+        self._resident: dict[bool, Resident] = {}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -94,6 +100,9 @@ class Loader:
         x : ndarray of dtype, shape [n, H, W, C]
         labels : ndarray of int64, shape [n]
         """
+        if self.device != "cpu":
+            yield from self._on_device(self.resident(shuffled=True), epoch * self.steps_per_epoch, start)
+            return
         order = permutation(self.seed, epoch, len(self.split))
         for positions in self._positions(start):
             top, left, flip = crops_and_flips(self.seed, epoch, positions, self.padding)
@@ -101,9 +110,33 @@ class Loader:
 
     def in_order(self) -> Iterator[Batch]:
         """Yield every image once as it is, in the order of the split: for evaluation. Shapes as in `batches`."""
+        if self.device != "cpu":
+            yield from self._on_device(self.resident(shuffled=False), 0, 0)
+            return
         for positions in self._positions(0):
             still = np.full(len(positions), self.padding)
             yield self._make(positions, still, still, np.zeros(len(positions), np.bool_))
+
+    def resident(self, *, shuffled: bool) -> Resident:
+        """The split on the GPU, which makes the batches of training (`shuffled`) or those of evaluation."""
+        if shuffled not in self._resident:
+            self._resident[shuffled] = Resident(
+                self.split.images,
+                self.split.labels,
+                self.mean,
+                batch=self.batch,
+                shuffled=shuffled,
+                seed=self.seed,
+                scale=self.scale,
+                padding=self.padding if shuffled else 0,
+                flip=self.flip and shuffled,
+            )
+        return self._resident[shuffled]
+
+    def _on_device(self, resident: Resident, first: int, start: int) -> Iterator[Batch]:
+        for positions in self._positions(start):
+            resident.seek(first + int(positions[0]) // self.batch)
+            yield resident.next(len(positions))
 
     def _positions(self, start: int) -> Iterator[NDArray[np.int64]]:
         if not 0 <= start <= self.steps_per_epoch:

@@ -7,13 +7,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from tinyres.errors import CheckpointError, ShapeError, nearest
-from tinyres.kernels.launch import Array
+from tinyres.errors import CheckpointError, DeviceError, ShapeError, nearest
+from tinyres.kernels import cuda
+from tinyres.kernels.launch import Array, array_module, moved
 from tinyres.nn.flat import Flat, Parameter
 from tinyres.tensor import Tensor
 
 __all__ = ["ForwardHook", "Module", "Parameter", "as_input"]
 
+DEVICES = ("cpu", "cuda")
 ForwardHook = Callable[["Module", tuple[Any, ...], Any], None]
 
 
@@ -118,15 +120,41 @@ class Module:
                     setattr(module, name, array.astype(dtype))
         return self.flatten()
 
+    def to(self, device: str) -> Self:
+        """Move parameters, their gradients and floating buffers to a device, in place and to the last bit.
+
+        Buffers of integers, such as the count of `Dropout`, stay with the host, which reads them. Make the optimizer
+        afterwards, or let it follow at its next step.
+
+        Parameters
+        ----------
+        device : {"cpu", "cuda"}
+
+        Raises
+        ------
+        DeviceError
+            There is no GPU to use, or no such device.
+        """
+        if device not in DEVICES:
+            raise DeviceError(f"there is no device {device!r}; known: {', '.join(DEVICES)}.")
+        for parameter in self.parameters():
+            parameter.data, parameter.grad = moved(parameter.data, device), _moved_gradient(parameter, device)
+        for _, module in self.named_modules():
+            for name in module.buffers:
+                array = getattr(module, name)
+                if array.dtype.kind == "f":
+                    setattr(module, name, moved(array, device))
+        return self.flatten()
+
     def _state(self) -> dict[str, Array]:
         return {name: p.data for name, p in self.named_parameters()} | dict(self.named_buffers())
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of all parameters and buffers by name."""
-        return {name: array.copy() for name, array in self._state().items()}
+        """Copies of all parameters and buffers by name, on the host whatever the device."""
+        return {name: moved(array.copy(), "cpu") for name, array in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Copy values in; every name and shape must match.
+        """Copy values in, from either device; every name and shape must match.
 
         Raises
         ------
@@ -151,7 +179,18 @@ class Module:
                     f"in this {type(self).__name__}; build the net with the settings that it was saved with."
                 )
         for name, array in own.items():
-            array[...] = state[name]
+            value = state[name]
+            values = _on_host(value.data if isinstance(value, Tensor) else value)
+            array[...] = array_module(array).asarray(values)
+
+
+def _on_host(value: Any) -> np.ndarray:
+    array: np.ndarray = moved(value, "cpu") if cuda.is_array(value) else np.asarray(value)
+    return array
+
+
+def _moved_gradient(parameter: Parameter, device: str) -> Tensor | None:
+    return None if parameter.grad is None else Tensor(moved(parameter.grad.data, device))
 
 
 def as_input(x: Any) -> Tensor:

@@ -32,6 +32,11 @@ class Schedule:
     def after_step(self, step: int, train_error: float) -> None:
         """Tell the schedule that `step` is done and which fraction of its batch was wrong."""
 
+    @property
+    def listens(self) -> bool:
+        """Whether the next rate may depend on what `after_step` is told: then steps cannot be launched in advance."""
+        return type(self).after_step is not Schedule.after_step
+
     def after_evaluation(self, value: float) -> None:
         """Tell the schedule a freshly evaluated value (an error or a loss: lower is better)."""
 
@@ -116,6 +121,10 @@ class _Around(Schedule):
     def after_step(self, step: int, train_error: float) -> None:
         self.inner.after_step(step, train_error)
 
+    @property
+    def listens(self) -> bool:
+        return self.inner.listens
+
     def after_evaluation(self, value: float) -> None:
         self.inner.after_evaluation(value)
 
@@ -155,6 +164,10 @@ class PaperWarmup(_Around):
     def lr(self, step: int) -> float:
         rate = self.inner.lr(step)
         return rate if self.done else min(self.warm_lr, rate)
+
+    @property
+    def listens(self) -> bool:
+        return not self.done or super().listens
 
     def after_step(self, step: int, train_error: float) -> None:
         super().after_step(step, train_error)

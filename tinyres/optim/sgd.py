@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from tinyres.errors import CheckpointError, ConfigError, ShapeError
-from tinyres.kernels.launch import Array, array_module, launch
+from tinyres.kernels.launch import Array, array_module, device_of, launch, moved
 from tinyres.nn.flat import Flat, Parameter, runs
 
 
@@ -26,6 +26,8 @@ class SGD:
         Those that have no flat buffer yet get one.
     lr : float
         Learning rate; `optimizer.lr` may be set at any time.
+    rate : array of one value, or None
+        Attribute: where the update reads its rate instead, in the memory of a GPU. A captured step wants it so.
     momentum, weight_decay : float
     nesterov : bool
 
@@ -50,9 +52,10 @@ class SGD:
             if not value >= 0:
                 raise ConfigError(f"SGD: {name} is {value}; 0 or more is wanted.")
         self.lr, self.momentum, self.weight_decay, self.nesterov = lr, momentum, weight_decay, nesterov
-        self._gather()
+        self.rate: Array | None = None
         first = self.parameters[0]
         self.velocity: Array = array_module(first.data).zeros(sum(p.size for p in self.parameters), first.dtype)
+        self._gather()
 
     def step(self) -> None:
         """Update every parameter that has a gradient; one kernel call where that is all of them.
@@ -68,11 +71,13 @@ class SGD:
             for flat, part in runs(group):
                 w, g = flat.data[part], flat.grad[part]
                 v = self.velocity[start : start + len(w)]
-                launch("sgd", w, v, g, lr=self.lr, out=(w, v), **settings)
+                launch("sgd", w, v, g, lr=self.lr if self.rate is None else self.rate, out=(w, v), **settings)
                 start += len(w)
 
     def _gather(self) -> None:
-        """Give parameters that lie in no flat buffer, or no longer, one of their own."""
+        """Give parameters that lie in no flat buffer, or no longer, one of their own; follow them to their device."""
+        if (device := self.parameters[0].device) != device_of(self.velocity):
+            self.velocity, self.rate = moved(self.velocity, device), None
         if loose := [p for p in self.parameters if not p.is_flat()]:
             Flat(loose)
 
@@ -102,8 +107,8 @@ class SGD:
             parameter.grad = None
 
     def state_dict(self) -> dict[str, Array]:
-        """A copy of the velocity, in the order of the parameters."""
-        return {"velocity": self.velocity.copy()}
+        """A copy of the velocity on the host, in the order of the parameters."""
+        return {"velocity": moved(self.velocity.copy(), "cpu")}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Continue with a saved velocity.
@@ -119,4 +124,4 @@ class SGD:
                 f"the saved velocity has {velocity.size} values and these parameters {self.velocity.size}; "
                 "build the net with the settings that it was saved with."
             )
-        self.velocity[...] = velocity
+        self.velocity[...] = array_module(self.velocity).asarray(moved(velocity, "cpu"))
