@@ -19,8 +19,9 @@ from tinyres import ops
 from tinyres.errors import KernelError
 from tinyres.gradcheck import gradcheck
 from tinyres.kernels import registry
+from tinyres.kernels.backends import backend_of
 from tinyres.kernels.contracts import CONTRACTS, Case
-from tinyres.kernels.launch import launch
+from tinyres.kernels.launch import array_module, device_of, launch, moved, on_host
 from tinyres.kernels.shapes import RULES, VIEWS
 from tinyres.tensor import Tensor
 
@@ -63,15 +64,16 @@ def check_kernel(op: str, name: str, dtype: str = "float32", *, seed: int = SEED
     KernelError
         No such kernel, or it cannot run here.
     """
-    contract = CONTRACTS[op]
+    contract, chosen = CONTRACTS[op], registry.find(op, name)
     worst = Verdict(0.0, contract.tolerance(Case("", ()), dtype), 0)
     cases = list(contract.cases(np.random.default_rng(seed)))
     for case in cases:
+        allowed = contract.tolerance(case, dtype, chosen.precision)
         for layout in (_contiguous, _strided):
-            arrays = tuple(layout(a.astype(dtype) if a.dtype.kind == "f" else a) for a in case.arrays)
-            allowed = contract.tolerance(case, dtype)
+            hosts = tuple(a.astype(dtype) if a.dtype.kind == "f" else a for a in case.arrays)
+            arrays = tuple(layout(moved(a, chosen.device)) for a in hosts)
             said = f"case {case.name}, {dtype}{', non-contiguous' if layout is _strided else ''}"
-            error = check_call(op, name, arrays, case.params, oracle(op, arrays, case.params), allowed, said)
+            error = check_call(op, name, arrays, case.params, oracle(op, hosts, case.params), allowed, said)
             if error / allowed > worst.error / worst.allowed:
                 worst = Verdict(error, allowed, 0)
     return Verdict(worst.error, worst.allowed, len(cases))
@@ -83,12 +85,12 @@ def oracle(op: str, arrays: tuple[Array, ...], params: dict[str, Any]) -> tuple[
 
 
 def _contiguous(array: Array) -> Array:
-    return np.ascontiguousarray(array) if array.ndim else array
+    return array_module(array).ascontiguousarray(array) if array.ndim else array
 
 
 def _strided(array: Array) -> Array:
     """The same values with a gap after each."""
-    return np.repeat(array, 2, axis=-1)[..., ::2] if array.ndim else array
+    return array_module(array).repeat(array, 2, axis=-1)[..., ::2] if array.ndim else array
 
 
 def check_call(
@@ -110,7 +112,7 @@ def check_call(
     op, name : str
         The kernel.
     arrays, params
-        What it is called with.
+        What it is called with; the arrays on the device of the kernel.
     wanted : tuple of ndarray
         The right results, in float64 (`oracle`).
     allowed : float
@@ -129,15 +131,16 @@ def check_call(
         A wrong value, with the first place in row-major order; a write outside; changed inputs; two runs that differ.
     """
     where = f"kernel {name!r} of {op}, {said}"
-    before = [a.copy() for a in arrays]
-    frames = [] if op in VIEWS else [_Frame(*spec) for spec in RULES[op](*arrays, **params)]
+    before, device = [on_host(a).copy() for a in arrays], device_of(arrays[0])
+    frames = [] if op in VIEWS else [_Frame(*spec, device) for spec in RULES[op](*arrays, **params)]
     inner = tuple(frame.inner for frame in frames)
     with registry.use(**{op: name}):
-        got = _as_tuple(launch(op, *arrays, **params, out=inner or None))
+        got = tuple(on_host(a) for a in _as_tuple(launch(op, *arrays, **params, out=inner or None)))
         if not all(frame.whole() for frame in frames):  # before it does so to memory that is in use
             raise NonconformingError(f"{where}: it wrote outside its result, before the first or after the last value.")
-        again = _as_tuple(launch(op, *arrays, **params))
-    if any(not np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(arrays, before, strict=True)):
+        again = tuple(on_host(a) for a in _as_tuple(launch(op, *arrays, **params)))
+    after = [on_host(a) for a in arrays]
+    if any(not np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(after, before, strict=True)):
         raise NonconformingError(f"{where}: it changed its inputs.")
     error = max(
         compare(result, right, allowed, f"{where}: result {number}")
@@ -158,13 +161,14 @@ class _Frame:
 
     BORDER = 64
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], device: str) -> None:
         size, self.mark = math.prod(shape), np.nan if dtype.kind == "f" else -1
-        self.memory = np.full(size + 2 * self.BORDER, self.mark).astype(dtype)
+        self.memory = moved(np.full(size + 2 * self.BORDER, self.mark).astype(dtype), device)
         self.inner = self.memory[self.BORDER : self.BORDER + size].reshape(shape)
 
     def whole(self) -> bool:
-        border = np.concatenate((self.memory[: self.BORDER], self.memory[-self.BORDER :]))
+        memory = on_host(self.memory)
+        border = np.concatenate((memory[: self.BORDER], memory[-self.BORDER :]))
         return bool(np.all(np.isnan(border) if border.dtype.kind == "f" else border == self.mark))
 
 
@@ -251,21 +255,22 @@ def check_gradient(op: str, backend: str, *, seed: int = SEED) -> float:
         A wrong derivative.
     """
     function, order = DIFFERENTIABLE[op]
-    worst = 0.0
+    worst, device = 0.0, registry.backend(backend_of(backend)).DEVICE
     with registry.use(all=backend):
         for case in CONTRACTS[op].cases(np.random.default_rng(seed)):
-            worst = max(worst, _gradient_error(op, partial(function, **case.params), case, order))
+            worst = max(worst, _gradient_error(op, partial(function, **case.params), case, order, device))
     return worst
 
 
-def _gradient_error(op: str, function: Callable[..., Tensor], case: Case, order: int) -> float:
+def _gradient_error(op: str, function: Callable[..., Tensor], case: Case, order: int, device: str) -> float:
     fixed = CONSTANT.get(op, ())
     free = [i for i, a in enumerate(case.arrays) if a.dtype.kind == "f" and i not in fixed]
 
     def of_free(*inputs: Tensor) -> Tensor:
-        arguments: list[Any] = [Tensor(a) if a.dtype.kind == "f" else a for a in case.arrays]
+        there = [moved(a, device) for a in case.arrays]
+        arguments: list[Any] = [Tensor(a) if a.dtype.kind == "f" else a for a in there]
         for position, value in zip(free, inputs, strict=True):
-            arguments[position] = value
-        return function(*arguments)
+            arguments[position] = ops.to(value, device)
+        return ops.to(function(*arguments), "cpu")
 
     return gradcheck(of_free, [case.arrays[i] for i in free], order)

@@ -36,6 +36,11 @@ def recording(mode: bool) -> Iterator[None]:
         _recording.reset(token)
 
 
+def is_recording() -> bool:
+    """Whether a graph is being recorded."""
+    return _recording.get()
+
+
 @contextmanager
 def watching(watcher: Watcher) -> Iterator[None]:
     """Call ``watcher(node, inputs, results)`` for each node of the graph as it is made, inside a `with` block.

@@ -54,7 +54,7 @@ class Tensor:
     array([2., 4., 6.], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "hooks", "index", "node", "order", "requires_grad", "slot")
+    __slots__ = ("__weakref__", "data", "grad", "hooks", "index", "moments", "node", "order", "requires_grad", "slot")
     __array_priority__ = 1000  # ndarray + Tensor asks Tensor
     __array_ufunc__ = None
 
@@ -79,6 +79,8 @@ class Tensor:
         self.index = 0
         self.order = next(creation)
         self.hooks: list[Hook] | None = None  # of a leaf; those of a result stand on its node
+        # mean and variance [C] over all axes but the last, where the kernel that made this had them at hand
+        self.moments: tuple[Array, Array] | None = None
         self.slot: Array | None = None  # where the gradient of a parameter is stored: a view into a flat buffer
 
     def __getstate__(self) -> dict[str, Any]:

@@ -42,6 +42,7 @@ def running(op="relu", dtype="float64"):
 
 
 USUAL = running()
+ON_GPU = ("conv2d_stats", "bn_relu_eval", "bn_add_relu_eval")  # fusions that elsewhere run as what they are made of
 
 
 # ---- choosing ------------------------------------------------------------------------------------------------------
@@ -86,7 +87,7 @@ def test_exactly_those_ops():
 def test_groups():
     convolutions = ["conv2d", "conv2d_input", "conv2d_weight"]
     with use(conv="naive"):
-        assert [op for op in registry.ops() if running(op) == "naive"] == convolutions
+        assert [op for op in registry.ops() if op not in ON_GPU and running(op) == "naive"] == convolutions
     with use(all="naive"):
         assert {running(op) for op in registry.ops()} == {"naive"}
 
@@ -216,7 +217,7 @@ def test_types_without_a_kernel():
 # ---- the table -----------------------------------------------------------------------------------------------------
 def test_the_table_has_every_op_once_as_default():
     rows = kernels.table()
-    assert [row["op"] for row in rows if row["default"]] == list(registry.ops())
+    assert [row["op"] for row in rows if row["default"]] == [op for op in registry.ops() if op not in ON_GPU]
     assert len({(row["op"], row["kernel"]) for row in rows}) == len(rows)
     for row in rows:
         assert set(row) == {"op", "kernel", "device", "dtypes", "precision", "default", "missing"}

@@ -96,7 +96,8 @@ CASES = {
     "softmax_cross_entropy": (lambda z: ops.softmax_cross_entropy(z, [2, 0, 2, 1, 0]), normal((5, 3))),
     "softmax_cross_entropy: scaled": (lambda z: ops.softmax_cross_entropy(z, [1]) * 3.0, normal((1, 4))),
 }
-ELSEWHERE = {"conv2d", "conv2d_input", "conv2d_weight", "bn_relu", "bn_add_relu"}  # below, and in test_batch_norm.py
+# below, in test_batch_norm.py, and in test_device.py
+ELSEWHERE = {"conv2d", "conv2d_input", "conv2d_weight", "bn_relu", "bn_add_relu", "to"}
 
 
 def test_every_public_op_is_here():

@@ -16,6 +16,9 @@ from tinyres.kernels.shapes.rules import Spec
 Array = Any  # numpy.ndarray or an array of a GPU: the type of the array fixes the device
 
 
+DEVICES = ("cpu", "cuda")
+
+
 def device_of(array: object) -> str:
     """`cpu` for a NumPy array, `cuda` for one of CuPy or of the emulated GPU."""
     if isinstance(array, np.ndarray):
@@ -34,16 +37,30 @@ def array_module(array: Array) -> Any:
 
 
 def moved(array: Array, device: str) -> Array:
-    """The array on a device, `cpu` or `cuda`: itself if it is there, else a copy of the same bits.
+    """The array on a device: itself if it is there already, else a copy of its bits.
+
+    Parameters
+    ----------
+    array : ndarray
+        Of either device.
+    device : {"cpu", "cuda"}
 
     Raises
     ------
     DeviceError
-        A GPU is wanted, and there is none to use.
+        An unknown device, or no GPU to use.
     """
-    if device_of(array) == device:
-        return array
-    return array.get() if device == "cpu" else cuda.module().asarray(array)
+    if device not in DEVICES:
+        raise DeviceError(f"there is no device {device!r}{nearest(device, DEVICES)}.")
+    if device == "cpu":
+        return on_host(array)
+    return array if cuda.is_array(array) else cuda.module().asarray(array)
+
+
+def on_host(array: Any) -> np.ndarray:
+    """The values as a NumPy array: those of a GPU as a copy, anything else as `numpy.asarray` takes it."""
+    values: np.ndarray = array.get() if cuda.is_array(array) else np.asarray(array)
+    return values
 
 
 # What the checks of a call said, by the types, shapes and parameters of the call: a net makes the same ones every step.

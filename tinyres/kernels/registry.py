@@ -28,19 +28,10 @@ from tinyres.kernels.backends import DEFAULTS as DEFAULTS
 from tinyres.kernels.backends import backend as backend
 from tinyres.kernels.backends import backend_of, modules, usual
 from tinyres.kernels.backends import own_names as own_names
+from tinyres.kernels.groups import COMPOSED as COMPOSED
+from tinyres.kernels.groups import FUSED as FUSED
+from tinyres.kernels.groups import GROUPS as GROUPS
 from tinyres.machine import variable
-
-GROUPS = {"conv": ("conv2d", "conv2d_input", "conv2d_weight")}
-# A fused op's contract is the composition of these ops; choosing "composed" for it runs them instead. Behind each
-# stand the gradients that the composition needs: a kernel chosen for one of those takes the fusion apart as well.
-FUSED = {
-    "bn_relu": ("batch_norm", "relu", "batch_norm_gradient", "relu_gradient"),
-    "bn_add_relu": ("batch_norm", "add_relu", "batch_norm_gradient", "relu_gradient"),
-    "conv2d_stats": ("conv2d", "batch_norm"),
-    "bn_relu_eval": ("batch_norm_eval", "relu"),
-    "bn_add_relu_eval": ("batch_norm_eval", "add_relu"),
-}
-COMPOSED = "composed"
 
 Choices = Mapping[str, str]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -68,7 +59,8 @@ class Kernel:
 
 
 _table: dict[tuple[str, str], Kernel] = {}
-_resolved: dict[tuple[str, str | None, str, str], Kernel] = {}
+_resolved: dict[tuple[str, str | None, str, str, str], Kernel] = {}
+_preferred: ContextVar[str] = ContextVar("tinyres_preferred", default="")
 _chosen: ContextVar[Choices] = ContextVar("tinyres_kernels", default={})  # noqa: B039 - never mutated
 
 
@@ -82,8 +74,7 @@ def kernel(op: str, name: str, **declared: Any) -> Callable[[F], F]:
     name : str
         The kernel's name, ``"backend"`` or ``"backend.variant"``.
     **declared
-        Fields of `Kernel`: ``device``, ``dtypes``, ``precision``, ``strided``, ``graphable``,
-        ``requires``.
+        Fields of `Kernel`: ``device``, ``dtypes``, ``precision``, ``strided``, ``graphable``, ``requires``.
 
     Notes
     -----
@@ -214,6 +205,21 @@ def use(**kernel_by_op: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def preferring(name: str) -> Iterator[None]:
+    """Let kernels of that name come before the device's defaults, inside a `with` block: so a precision is chosen.
+
+    What is chosen with `use` runs all the same, an op without such a kernel runs its default, and fusions stay.
+    """
+    if name and name not in own_names():
+        raise KernelError(f"there is no kernel {name!r}{nearest(name, own_names())}.")
+    token = _preferred.set(name)
+    try:
+        yield
+    finally:
+        _preferred.reset(token)
+
+
 class restored:
     """Put a remembered choice (`in_force()`) back in force, inside a `with` block."""
 
@@ -237,14 +243,11 @@ def name_of(dtype: Any) -> str:
 
 def resolve(op: str, dtype: str, device: str) -> Kernel:
     """The kernel that runs `op` now on arrays of this type and device."""
-    key = (op, in_force().get(op), dtype, device)
-    found = _resolved.get(key)
-    if found is None:
-        found = _resolved[key] = _choose(*key)
-    return found
+    key = (op, in_force().get(op), dtype, device, _preferred.get())
+    return _resolved.get(key) or _resolved.setdefault(key, _choose(*key))
 
 
-def _choose(op: str, name: str | None, dtype: str, device: str) -> Kernel:
+def _choose(op: str, name: str | None, dtype: str, device: str, preferred: str) -> Kernel:
     if name is not None:
         found = find(op, name)
         if found.device != device:
@@ -252,10 +255,11 @@ def _choose(op: str, name: str | None, dtype: str, device: str) -> Kernel:
         if dtype not in found.dtypes:
             raise DtypeError(f"kernel {name!r} of {op} takes {' or '.join(found.dtypes)}, not {dtype}.")
         return found
-    for candidate in usual(op, device):
-        found = find(op, candidate)
-        if dtype in found.dtypes:
-            return found
+    for candidate in (preferred, *usual(op, device)):
+        if candidate in names(op):
+            found = find(op, candidate)
+            if dtype in found.dtypes and found.device == device:
+                return found
     raise KernelError(f"no kernel of {op} takes {dtype} arrays on {device}; `tinyres kernels` lists what there is.")
 
 
@@ -270,7 +274,7 @@ def fuses(op: str, dtype: str, device: str) -> bool:
         return choices[op] != COMPOSED
     if any(part in choices for part in FUSED[op]):
         return False
-    return (op, None, dtype, device) in _resolved or bool(usual(op, device))
+    return (op, None, dtype, device, _preferred.get()) in _resolved or bool(usual(op, device))
 
 
 def table() -> list[dict[str, Any]]:

@@ -72,7 +72,7 @@ class CifarNet(Module):
         if shortcut not in SHORTCUTS:
             raise ConfigError(f"there is no shortcut {shortcut!r}; known: {', '.join(SHORTCUTS)}.")
         rng = np.random.default_rng(seed)
-        self.conv1 = Conv2d(in_channels, WIDTHS[0], 3, padding=1, rng=rng)
+        self.conv1 = Conv2d(in_channels, WIDTHS[0], 3, padding=1, normed=True, rng=rng)
         self.bn1 = BatchNorm2d(WIDTHS[0])
         before = WIDTHS[0]
         for stage, width in enumerate(WIDTHS, 1):

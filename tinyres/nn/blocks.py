@@ -52,14 +52,14 @@ class BasicBlock(Module):
     def __init__(
         self, in_channels: int, out_channels: int, *, stride: int, shortcut: str, rng: np.random.Generator
     ) -> None:
-        self.conv1 = Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, rng=rng)
+        self.conv1 = Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, normed=True, rng=rng)
         self.bn1 = BatchNorm2d(out_channels)
-        self.conv2 = Conv2d(out_channels, out_channels, 3, padding=1, rng=rng)
+        self.conv2 = Conv2d(out_channels, out_channels, 3, padding=1, normed=True, rng=rng)
         self.bn2 = BatchNorm2d(out_channels)
         self.residual = shortcut != "none"
         changes = stride != 1 or in_channels != out_channels
         if shortcut == "C" or (shortcut == "B" and changes):
-            projection = Conv2d(in_channels, out_channels, 1, stride=stride, rng=rng)
+            projection = Conv2d(in_channels, out_channels, 1, stride=stride, normed=True, rng=rng)
             self.downsample: Module = Sequential(projection, BatchNorm2d(out_channels))
         elif shortcut == "A" and changes:
             self.downsample = PadShortcut(out_channels, stride=stride)

@@ -30,6 +30,8 @@ class Conv2d(Module):
         As of `ops.conv2d`.
     bias : bool
         Add one number a filter; not wanted before a batch norm.
+    normed : bool
+        A batch norm comes next, which needs mean and variance of the results: see `moments` of `ops.conv2d`.
     rng : numpy.random.Generator or int
         Where the He-normal weights come from.
     """
@@ -44,17 +46,19 @@ class Conv2d(Module):
         padding: int | tuple[int, int, int, int] = 0,
         groups: int = 1,
         bias: bool = False,
+        normed: bool = False,
         rng: np.random.Generator | int = 0,
     ) -> None:
         shape = (kernel_size, kernel_size, in_channels // groups, out_channels)
         self.weight = Parameter(he_normal(_generator(rng), shape))
         if bias:
             self.bias = Parameter(np.zeros(out_channels, DEFAULT_DTYPE))
-        self.stride, self.padding, self.groups = stride, padding, groups
+        self.stride, self.padding, self.groups, self.normed = stride, padding, groups, normed
 
     def forward(self, x: Any) -> Tensor:
         """[N, H, W, C] -> [N, I, J, F]."""
-        y = ops.conv2d(x, self.weight, stride=self.stride, padding=self.padding, groups=self.groups)
+        moments = self.normed and self.training
+        y = ops.conv2d(x, self.weight, stride=self.stride, padding=self.padding, groups=self.groups, moments=moments)
         return ops.add(y, self.bias) if "bias" in vars(self) else y
 
 

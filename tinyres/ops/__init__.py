@@ -7,6 +7,7 @@ from tinyres.ops import operators
 from tinyres.ops.activation import add_relu, dropout, relu, sigmoid, softmax, tanh
 from tinyres.ops.batch_norm import batch_norm, bn_add_relu, bn_relu
 from tinyres.ops.conv import conv2d, conv2d_input, conv2d_weight
+from tinyres.ops.device import to
 from tinyres.ops.elementwise import add, div, exp, log, mul, neg, power, sqrt, sub
 from tinyres.ops.linear import linear, matmul
 from tinyres.ops.loss import softmax_cross_entropy
@@ -51,5 +52,6 @@ __all__ = [
     "sub",
     "sum",
     "tanh",
+    "to",
     "transpose",
 ]

@@ -15,17 +15,18 @@ gamma s <a, P(dy)> + b <dy, xhat> + c <dy, 1>:
     dL/dx = s P(g) - gamma s^2 <a, P(dy)> xhat / M,      g = b dy - gamma s (a mean(dy xhat) + dy mean(a xhat))
 
 `bn_relu` and `bn_add_relu` are relu(batch_norm(x)) and relu(batch_norm(x) + shortcut) in one kernel each; they have no
-second derivative. Source: Ioffe, Szegedy 2015.
+second derivative. Where the convolution before has taken mean and variance while it made x (`conv2d` with `moments`),
+only the last step is left, and that is the kernel of evaluation. Source: Ioffe, Szegedy 2015.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from tinyres.errors import GradientError
-from tinyres.function import Function, apply, apply_all
+from tinyres.function import Function, apply, apply_all, is_recording
 from tinyres.kernels.launch import Array, launch
-from tinyres.kernels.registry import fuses, name_of
+from tinyres.kernels.registry import FUSED, fuses, name_of
 from tinyres.ops.activation import add_relu, relu
 from tinyres.ops.elementwise import add, mul, power, sub
 from tinyres.ops.reduce import mean, sum
@@ -33,13 +34,20 @@ from tinyres.tensor import Tensor, as_tensor
 
 
 class BatchNorm(Function):
-    op, keeps, saves = "batch_norm", ("x", "gamma"), ("mean", "variance")
+    op, saves = "batch_norm", ("mean", "variance", "moments")
+    keeps: ClassVar[tuple[str, ...]] = ("x", "gamma")
 
-    def __init__(self, eps: float) -> None:
-        self.eps = eps
+    def __init__(self, eps: float, x: Tensor) -> None:
+        self.eps, self.moments = eps, x.moments
+        applies = self.op + "_eval"  # the kernel of the last step
+        if applies in FUSED and self.moments is not None and not fuses(applies, name_of(x.dtype), x.device):
+            self.moments = None
 
-    def forward(self, x: Array, gamma: Array, beta: Array) -> Array:
-        y, self.mean, self.variance = self.kernel(x, gamma, beta, eps=self.eps)
+    def forward(self, x: Array, gamma: Array, beta: Array, *shortcut: Array) -> Array:
+        if self.moments is not None:  # the convolution that made x has taken them
+            self.mean, self.variance = self.moments
+            return launch(self.op + "_eval", x, gamma, beta, self.mean, self.variance, *shortcut, eps=self.eps)
+        y, self.mean, self.variance = self.kernel(x, gamma, beta, *shortcut, eps=self.eps)
         return y
 
     def backward(self, dy: Tensor) -> tuple[Tensor, ...]:
@@ -103,17 +111,10 @@ class BatchNormEval(Function):
         )
 
 
-class BnRelu(Function):
+class BnRelu(BatchNorm):
     """relu(batch_norm(x)) and, with a shortcut as fourth input, relu(batch_norm(x) + shortcut)."""
 
-    op, keeps, saves = "bn_relu", ("x", "gamma", "beta"), ("mean", "variance")
-
-    def __init__(self, eps: float) -> None:
-        self.eps = eps
-
-    def forward(self, x: Array, gamma: Array, beta: Array, *shortcut: Array) -> Array:
-        y, self.mean, self.variance = self.kernel(x, gamma, beta, *shortcut, eps=self.eps)
-        return y
+    op, keeps = "bn_relu", ("x", "gamma", "beta")
 
     def backward(self, dy: Tensor) -> tuple[Tensor, ...]:
         # what was positive is computed again from x: that costs less than reading y from memory
@@ -184,7 +185,8 @@ def batch_norm(
         Evaluation without running averages, or one of them without the other.
     """
     if training:
-        function = BatchNorm(eps)
+        x = as_tensor(x)
+        function = BatchNorm(eps, x)
         y = apply(function, x, gamma, beta)
         _update_running(running_mean, running_var, function, y, momentum)
         return y
@@ -198,8 +200,10 @@ def bn_relu(
 ) -> Tensor:
     """relu(batch_norm(...)), in one kernel where one is chosen; arguments as of `batch_norm`."""
     x = as_tensor(x)
-    if not (training and fuses("bn_relu", name_of(x.dtype), x.device)):
+    if not _fuses("bn_relu", x, training):
         return relu(batch_norm(x, gamma, beta, running_mean, running_var, training=training, **settings))
+    if not training:
+        return _evaluated("bn_relu_eval", x, gamma, beta, running_mean, running_var, **settings)
     return _fused(BnRelu, (x, gamma, beta), running_mean, running_var, **settings)
 
 
@@ -223,10 +227,24 @@ def bn_add_relu(
         As of `batch_norm`.
     """
     x = as_tensor(x)
-    if not (training and fuses("bn_add_relu", name_of(x.dtype), x.device)):
+    if not _fuses("bn_add_relu", x, training):
         y = batch_norm(x, gamma, beta, running_mean, running_var, training=training, **settings)
         return add_relu(y, shortcut)
+    if not training:
+        return _evaluated("bn_add_relu_eval", x, gamma, beta, running_mean, running_var, shortcut, **settings)
     return _fused(BnAddRelu, (x, gamma, beta, shortcut), running_mean, running_var, **settings)
+
+
+def _fuses(op: str, x: Tensor, training: bool) -> bool:
+    """Whether the ReLU runs in the kernel of batch norm: in evaluation only where nothing will be differentiated."""
+    if not training and is_recording():
+        return False
+    return fuses(op if training else op + "_eval", name_of(x.dtype), x.device)
+
+
+def _evaluated(op: str, *inputs: Any, eps: float = 1e-5, **_: Any) -> Tensor:
+    """A fused evaluation, of which no graph is made."""
+    return Tensor(launch(op, *[as_tensor(value).data for value in inputs], eps=eps))
 
 
 def _fused(
@@ -238,7 +256,7 @@ def _fused(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    function = kind(eps)
+    function = kind(eps, inputs[0])
     y = apply(function, *inputs)
     _update_running(running_mean, running_var, function, y, momentum)
     return y

@@ -14,6 +14,7 @@ from typing import Any
 from tinyres.errors import ShapeError
 from tinyres.function import Function, apply
 from tinyres.kernels.launch import Array
+from tinyres.kernels.registry import fuses, name_of
 from tinyres.tensor import Tensor, as_tensor
 
 Pair = tuple[Tensor | None, Tensor | None]
@@ -37,6 +38,16 @@ class Conv2d(_Convolution):
             conv2d_input(dy, self.w, self.x.shape, **self.geometry) if self.needs[0] else None,
             conv2d_weight(self.x, dy, self.w.shape, **self.geometry) if self.needs[1] else None,
         )
+
+
+class Conv2dStats(Conv2d):
+    """The same, by a kernel that has mean and variance of each filter's results when it is done: for a batch norm."""
+
+    op, name, saves = "conv2d_stats", "conv2d", ("moments",)
+
+    def forward(self, x: Array, w: Array) -> Array:
+        y, *self.moments = self.kernel(x, w, **self.geometry)
+        return y
 
 
 class Conv2dInput(_Convolution):
@@ -74,7 +85,9 @@ def _four_sides(padding: Any) -> tuple[int, ...]:
     return sides
 
 
-def conv2d(x: Any, w: Any, *, stride: int = 1, padding: int | Sequence[int] = 0, groups: int = 1) -> Tensor:
+def conv2d(
+    x: Any, w: Any, *, stride: int = 1, padding: int | Sequence[int] = 0, groups: int = 1, moments: bool = False
+) -> Tensor:
     """Convolve images with filters.
 
     Parameters
@@ -86,6 +99,8 @@ def conv2d(x: Any, w: Any, *, stride: int = 1, padding: int | Sequence[int] = 0,
         Zeros around each image.
     groups : int
         Channels and filters are split into that many groups which do not see each other; C makes it depthwise.
+    moments : bool
+        A batch norm in training comes next: where a kernel can, mean and variance are taken as the values are made.
 
     Returns
     -------
@@ -106,7 +121,15 @@ def conv2d(x: Any, w: Any, *, stride: int = 1, padding: int | Sequence[int] = 0,
     >>> y.shape, float(y.data[0, 1, 1, 0])
     ((2, 3, 3, 4), 27.0)
     """
-    return apply(Conv2d(stride=stride, padding=_four_sides(padding), groups=groups), as_tensor(x), as_tensor(w))
+    x, w = as_tensor(x), as_tensor(w)
+    geometry: dict[str, Any] = {"stride": stride, "padding": _four_sides(padding), "groups": groups}
+    if not (moments and fuses("conv2d_stats", name_of(x.dtype), x.device)):
+        return apply(Conv2d(**geometry), x, w)
+    function = Conv2dStats(**geometry)
+    y = apply(function, x, w)
+    mean, variance = function.moments
+    y.moments = mean, variance
+    return y
 
 
 def conv2d_input(

@@ -15,6 +15,8 @@ from tinyres.kernels.shapes import RULES
 Array = Any
 Generator = np.random.Generator
 SLACK = 32.0
+# How far apart the numbers are that a factor of a product is rounded to, relative to itself: by the bits of a mantissa.
+REDUCED = {"tf32": 2.0**-10, "bf16": 2.0**-7, "3xtf32": 2.0**-21}
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,10 @@ class Contract:
     cases: Callable[[Generator], Iterator[Case]]
     operations: Callable[[Case], int]
 
-    def tolerance(self, case: Case, dtype: Any) -> float:
-        """Largest error allowed, relative to the scale of the result."""
-        return float(SLACK * np.finfo(dtype).eps * math.sqrt(case.terms))
+    def tolerance(self, case: Case, dtype: Any, precision: str = "full") -> float:
+        """Largest error allowed, relative to the scale of the result, for a kernel of that declared precision."""
+        rounding = np.finfo(dtype).eps if precision == "full" else REDUCED[precision]
+        return float(SLACK * rounding * math.sqrt(case.terms))
 
     def bytes(self, case: Case, dtype: Any) -> int:
         """Compulsory traffic: every input read once, every result written once."""
