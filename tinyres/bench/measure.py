@@ -19,7 +19,7 @@ from tinyres.bench.settings import Settings
 from tinyres.bench.steps import time_steps
 from tinyres.conformance import check_kernel
 from tinyres.errors import KernelError, TinyresError
-from tinyres.kernels import registry
+from tinyres.kernels import files, registry
 from tinyres.kernels.contracts import CONTRACTS
 from tinyres.kernels.launch import launch
 from tinyres.kernels.shapes import RULES
@@ -50,7 +50,7 @@ class _Run:
         for net in settings.steps:
             models.create(net)  # or says what is wrong with the name
         self.settings, self.tell = settings, tell
-        self.mine = outside.load_kernels(settings.mine) if settings.mine else []
+        self.mine = files.load(settings.mine) if settings.mine else []
         self.peer = outside.load_peer(settings.peer) if settings.peer else None
         self.ops = settings.asked(tuple(dict.fromkeys(op for op, _ in self.mine)))
         self.mine = [(op, name) for op, name in self.mine if op in chosen_ops(self.ops)]
@@ -97,7 +97,7 @@ class _Run:
             return check()
         except Exception as error:
             file = self.settings.peer if self.peer and name == self.peer.name else self.settings.mine
-            where = outside.told(error, file, (op, name) in self.mine) if file else None
+            where = files.told(error, file, (op, name) in self.mine) if file else None
             if where is None and not isinstance(error, TinyresError):
                 raise
             reason = f"{name!r} of {op} fails\n{where}" if where else str(error)

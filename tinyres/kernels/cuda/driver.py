@@ -1,9 +1,9 @@
 """NVIDIA's driver and the wheels that compile for it, asked without CuPy: what there is, and whether the two fit.
 
 The trap of PTX versions: NVRTC and NVVM write PTX of their own CUDA version, and a driver reads only what is not newer
-than itself: PTX of CUDA 13.5 on a machine with a driver for 13.0 ends in `CUDA_ERROR_UNSUPPORTED_PTX_VERSION`. What was made
-into machine code before the driver sees it (CuPy's way with kernels) may be newer within the major version, what comes
-as PTX (Numba's) may not; the remedy is to install libraries of the driver's version, not to update anything else.
+than itself: PTX of CUDA 13.5 on a machine with a driver for 13.0 ends in `CUDA_ERROR_UNSUPPORTED_PTX_VERSION`. What was
+made into machine code before the driver sees it (CuPy's way with kernels) may be newer within the major version, what
+comes as PTX (Numba's) may not; the remedy is to install libraries of the driver's version, and to update nothing else.
 
 The driver is `libcuda`, reached by ctypes: `cuDriverGetVersion` needs no device and no initialisation.
 """

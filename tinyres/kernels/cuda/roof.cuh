@@ -35,6 +35,8 @@ __global__ void ffma(T* out, int rounds) {
   out[thread] = total;
 }
 
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800  // older cards have neither precision
+
 // d += a b with a = 1/64 and b = 1 everywhere, tile t beginning at t: after `rounds` products each of its values is
 // t + rounds * K / 64, exact in float32 for all that are measured (rounds below 2^24).
 __global__ void tensor_tf32(float* out, int rounds) {
@@ -70,6 +72,8 @@ __global__ void tensor_bf16(float* out, int rounds) {
   for (int tile = 0; tile < TILES; tile++) total += d[tile][0] + d[tile][1] + d[tile][2] + d[tile][3];
   out[blockIdx.x * blockDim.x + threadIdx.x] = total;
 }
+
+#endif
 
 // `count` vectors of four values, each block a run of them after the other, so that all blocks read far apart.
 __global__ void copy(const float4* from, float4* to, int count) {
