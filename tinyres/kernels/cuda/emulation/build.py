@@ -18,7 +18,7 @@ from tinyres.kernels.cuda.sources import text
 from tinyres.machine import cache_folder, variable
 
 HEADER = "emulation.h"
-OPTIONS = ("-std=c++17", "-O2", "-fno-strict-aliasing", "-ffp-contract=off", "-shared", "-fPIC", "-w")
+OPTIONS = ("-std=c++17", "-O2", "-fno-strict-aliasing", "-ffp-contract=off", "-fPIC", "-w")
 
 
 def compiler() -> str | None:
@@ -58,13 +58,32 @@ def library(source: str, expression: str) -> ctypes.CDLL:
 def _library(source: str, expression: str, compiler: str, options: tuple[str, ...]) -> ctypes.CDLL:
     if not compiler:
         raise KernelError("the emulated GPU needs a C++ compiler; install g++, or name one in TINYRES_CXX.")
-    header = text(HEADER)
-    unit = f'{header}\n#line 1 "kernel"\n{source}\nTINYRES_EXPORT(tinyres_kernel, {expression})\n'
-    name = hashlib.sha256("\0".join((unit, compiler, *options)).encode()).hexdigest()[:24]
-    path = _folder() / f"{name}.so"
+    header = _header(compiler, options)
+    unit = f'#line 1 "kernel"\n{source}\nTINYRES_EXPORT(tinyres_kernel, {expression})\n'
+    path = _folder() / f"{_digest(header.name, unit, compiler, *options)}.so"
     if not path.exists():
-        _compile(unit, expression, path, compiler, options)
+        error = _compile(path, [compiler, *options, "-shared", "-include", str(header), "-x", "c++", "-"], unit)
+        if error:
+            raise KernelError(f"the kernel {expression} does not compile for the emulated GPU: {error}")
     return ctypes.CDLL(str(path))
+
+
+@functools.cache
+def _header(compiler: str, options: tuple[str, ...]) -> Path:
+    """`emulation.h` in the folder of the libraries, with its compiled form beside it, which halves every build."""
+    header = text(HEADER)
+    path = _folder() / f"{_digest(header, compiler, *options)}.h"
+    if not path.exists():
+        unfinished = path.with_suffix(f".{os.getpid()}.part")
+        unfinished.write_text(header, encoding="utf-8")
+        os.replace(unfinished, path)
+        # where g++ looks for it; a compiler that does not, or cannot make one, reads the text
+        _compile(path.with_suffix(".h.gch"), [compiler, *options, "-x", "c++-header", str(path)])
+    return path
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
 @functools.cache
@@ -80,20 +99,20 @@ def _folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="tinyres-emulated-"))
 
 
-def _compile(unit: str, expression: str, path: Path, compiler: str, options: tuple[str, ...]) -> None:
+def _compile(path: Path, command: list[str], unit: str = "") -> str | None:
+    """Make a file from a text, whole or not at all; what the compiler said where it would not."""
     compiling.begins()
     began = time.perf_counter()
     unfinished = path.with_suffix(f".{os.getpid()}.part")
     try:
-        done = subprocess.run(
-            [compiler, *options, "-x", "c++", "-", "-o", str(unfinished)], input=unit, capture_output=True, text=True
-        )
+        done = subprocess.run([*command, "-o", str(unfinished)], input=unit, capture_output=True, text=True)
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
-            raise KernelError(f"the kernel {expression} does not compile for the emulated GPU: {errors[0].strip()}")
+            return errors[0].strip()
         os.replace(unfinished, path)
     except OSError as error:
-        raise KernelError(f"the kernel {expression} cannot be compiled with {compiler}: {error}.") from None
+        raise KernelError(f"{command[0]} cannot compile for the emulated GPU: {error}.") from None
     finally:
         unfinished.unlink(missing_ok=True)
         compiling.ends(time.perf_counter() - began)
+    return None
