@@ -48,7 +48,8 @@ def watch(functions, number):  # die before the `number`-th line that is run in 
         return line
     sys.settrace(lambda frame, event, _: line if frame.f_code in codes else None)
 
-EPOCH = (loop.Training.step, loop.Training._epoch, loop.Training.evaluate)
+OWN = loop.Training
+EPOCH = (OWN.step, OWN.update, OWN.took, OWN._go_on, OWN.evaluate)
 RESUMING = (start._continue, start.Run.restore, metrics.Log.cut, folder.write_atomically)
 SAVING = (start.Run.save, checkpoint.write, folder.write_atomically, checkpoint.prune, metrics.Log.append)
 if plan["kind"] == "epoch":

@@ -21,7 +21,8 @@ from tinyres.kernels import registry
 from tinyres.ops import softmax_cross_entropy
 from tinyres.tensor import Tensor
 from tinyres.train import checkpoint, loop
-from tinyres.train.loop import Follower, Result
+from tinyres.train.follow import Follower
+from tinyres.train.loop import Result
 from tinyres.train.recipe import Config
 from tinyres.train.start import Run, restored_model, train_loader
 
@@ -58,6 +59,10 @@ def following(run: Run) -> Iterator[Follower]:
 class _Following:
     def __init__(self, run: Run, recorder: Recorder) -> None:
         self.run, self.recorder = run, recorder
+
+    @property
+    def idle(self) -> int:
+        return self.recorder.idle
 
     def step(self, loss: float) -> None:
         self.recorder.step(loss, lr=self.run.optimizer.lr)

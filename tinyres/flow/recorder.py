@@ -221,6 +221,11 @@ class Recorder:
                 self._rows.append({name: earlier.columns[name][index].tolist() for name in AXES if name not in NAMED})
 
     @property
+    def idle(self) -> int:
+        """Steps until the next that is recorded; 0 if that is the next one."""
+        return -self._count % self.every
+
+    @property
     def recorded(self) -> int:
         """How many steps have been recorded so far."""
         return len(self._rows)

@@ -20,15 +20,17 @@ from typing import Any
 from tinyres import models
 from tinyres.data import Dataset
 from tinyres.errors import CheckpointError, ConfigError
+from tinyres.train.device import check_device
 from tinyres.train.figures import compare_curves, save
 from tinyres.train.folder import new_folder, reason, stamped, write_atomically
-from tinyres.train.loop import Follow, Result, fit
+from tinyres.train.follow import Follow
+from tinyres.train.loop import Result, fit
 from tinyres.train.recipe import Config
 from tinyres.train.start import versions
 
 RECORD = "compare.json"
 # Settings that a comparison may be continued with whatever they are: they change no result, or are taken from it.
-FREE = ("resume", "root", "runs", "name", "tensorboard", "recompute")
+FREE = ("resume", "root", "runs", "name", "tensorboard", "recompute", "device")
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def compare(
         An unknown network, or a resumed comparison with other settings; nothing has been written.
     """
     config.check()
+    check_device(config)
     if config.resume is None:
         for name in config.compare:
             models.create(name, shortcut=config.shortcut, num_classes=2, in_channels=1)
@@ -122,7 +125,7 @@ def _one(config: Config, folder: Path, model: str, seed: int) -> Config:
     name = f"{model}-seed{seed}"
     begun = (folder / name / "config.json").is_file()
     if begun:
-        return Config(resume=str(folder / name), root=config.root, recompute=config.recompute)
+        return Config(resume=str(folder / name), root=config.root, recompute=config.recompute, device=config.device)
     return dataclasses.replace(
         config, model=model, seed=seed, compare=(), seeds=(), runs=str(folder), name=name, resume=None
     )
@@ -164,4 +167,10 @@ def _recorded(folder: Path, given: Config) -> Config:
                 f"the comparison has {field.name} {own!r}, not {value!r}, and keeps its settings; "
                 "leave that one away, or start a new comparison without --resume."
             )
-    return dataclasses.replace(saved, root=given.root or saved.root, recompute=given.recompute or saved.recompute)
+    return dataclasses.replace(
+        saved,
+        root=given.root or saved.root,
+        recompute=given.recompute or saved.recompute,
+        device=given.device or saved.device,
+        precision=saved.precision if given.device in (None, saved.device) else given.precision,
+    )

@@ -6,14 +6,30 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tinyres.errors import TrainingError
 from tinyres.function import no_grad
+from tinyres.kernels.launch import Array
 from tinyres.nn import Module
 from tinyres.tensor import Tensor
+from tinyres.train.folder import checkpoints
+from tinyres.train.recipe import filled
+from tinyres.train.start import Run
 
 
-def first_non_finite(model: Module, x: NDArray[Any]) -> str:
+def lost(run: Run, what: str, x: Array) -> TrainingError:
+    """The error that ends a run which has left the finite numbers, as the batch `x` [N,H,W,C] shows."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        where = first_non_finite(run.model, x)
+    kept = list(checkpoints(run.folder).values())
+    good = f"the last good checkpoint is {kept[-1]}" if kept else "there was no checkpoint yet"
+    return TrainingError(
+        f"{what}: the first value that is not finite appears in {where}; {good}; try a learning rate below "
+        f"{run.schedule.lr(run.step):g}, such as --lr {filled(run.config.lr) / 10:g}."
+    )
+
+
+def first_non_finite(model: Module, x: Array) -> str:
     """Name the first layer, in the order of the forward pass, whose output on batch `x` [N,H,W,C] is not finite.
 
     The model is in the state that made the loss: parameters change only after a finite loss.

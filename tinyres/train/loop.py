@@ -12,28 +12,33 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinyres.data import Dataset
-from tinyres.errors import ConfigError, TrainingError
-from tinyres.kernels import compiling, registry
+from tinyres.data.loader import Batch
+from tinyres.errors import ConfigError
+from tinyres.kernels import compiling, cuda, registry
+from tinyres.kernels.launch import Array
 from tinyres.nn import Module
 from tinyres.ops import softmax_cross_entropy
 from tinyres.tensor import Tensor
-from tinyres.train.diagnose import first_non_finite
+from tinyres.train.device import computing, described
+from tinyres.train.diagnose import lost
 from tinyres.train.figures import draw_curves
-from tinyres.train.folder import checkpoints
+from tinyres.train.follow import Follow, Follower
+from tinyres.train.graph import Bursts, Forward, Graphs
 from tinyres.train.interrupt import Interrupt
 from tinyres.train.metrics import Line, Running, evaluate
 from tinyres.train.progress import Events, Progress
 from tinyres.train.recipe import Config, filled
+from tinyres.train.shortage import shortage
 from tinyres.train.start import Run, begin
 
 
@@ -75,19 +80,6 @@ class Result:
     def last(self) -> Line:
         """The last line, that of the final step if the run is finished."""
         return self.history[-1] if self.history else {}
-
-
-class Follower(Protocol):
-    """Somebody who follows a run without changing it, such as the recorder of gradient flow."""
-
-    def step(self, loss: float) -> None:
-        """The weights have been updated; the gradients are still there, and `run.step` counts the steps before."""
-
-    def save(self) -> None:
-        """A checkpoint is about to be written."""
-
-
-Follow = Callable[[Run], AbstractContextManager[Follower]]
 
 
 def fit(config: Config | None = None, dataset: Dataset | None = None, follow: Follow | None = None) -> Result:
@@ -132,9 +124,15 @@ def fit(config: Config | None = None, dataset: Dataset | None = None, follow: Fo
         run = begin(config, dataset)
     if run.config.flow and follow is None:  # a run that is resumed has settings of its own
         raise unrecorded
-    with registry.use(**registry.parse(run.config.kernels)), ExitStack() as stack:  # a resumed run has its own
-        follower = stack.enter_context(follow(run)) if run.config.flow and follow is not None else None
-        return Training(run, follower).complete()
+    try:
+        with computing(run.config), ExitStack() as stack:  # a resumed run has its own
+            follower = stack.enter_context(follow(run)) if run.config.flow and follow is not None else None
+            return Training(run, follower).complete()
+    except MemoryError as error:
+        if not cuda.is_out_of_memory(error):
+            raise
+        lack = cuda.wanted_bytes(error), cuda.properties().free
+    raise shortage(run, *lack)  # here, where nothing of the step is held any more
 
 
 class Training:
@@ -148,20 +146,26 @@ class Training:
 
     def __init__(self, run: Run, follower: Follower | None = None) -> None:
         self.run, self.follower = run, follower
+        self.batches = self._all_batches()
+        self.bursts: Bursts | None = None
+        self.forward: Forward | None = None
+        if run.config.device == "cuda":
+            graphs = Graphs(run.model)
+            self.bursts, self.forward = Bursts(self, graphs), Forward(run.model, graphs)
         self.clock = time.perf_counter()
         self.compiled = compiling.compiled.seconds
 
     def complete(self) -> Result:
         """Train from where the run stands to its end, or until somebody interrupts."""
         run, first = self.run, self.run.step
-        title = f"{run.config.model}, {Path(run.config.data).name}"
+        title = f"{run.config.model}, {Path(run.config.data).name}{described(run.config)}"
         run.model.train()
         events = Events(run.folder, run.step) if run.config.tensorboard else None
         progress = Progress(self._images(run.iterations), self._images(run.step), title)
         try:
             with Interrupt() as interrupt:
                 while run.step < run.iterations and not interrupt.requested:
-                    self._epoch(interrupt, progress, events)
+                    self._go_on(interrupt, progress, events)
         finally:
             progress.close()
             if events:
@@ -172,47 +176,71 @@ class Training:
             run.step, run.iterations, run.step - first, interrupted=run.step < run.iterations,
         )  # fmt: skip
 
-    def _epoch(self, interrupt: Interrupt, progress: Progress, events: Events | None) -> None:
+    def _go_on(self, interrupt: Interrupt, progress: Progress, events: Events | None) -> None:
+        """Train on, and do what is due then: an evaluation, a checkpoint."""
         run = self.run
         save_every, evaluate_every = filled(run.config.checkpoint_every), filled(run.config.evaluate_every)
-        for x, labels in run.train.batches(*divmod(run.step, run.train.steps_per_epoch)):
-            loss = self.step(x, labels)
-            run.running.seconds += self._lap()
-            progress.step(len(labels), loss)
-            last = run.step == run.iterations
-            due = last or run.step % save_every == 0
-            if last or run.step % evaluate_every == 0:
-                line = self.evaluate()
-                progress.evaluated(line)
-                if events:
-                    events.line(line)
-                due = due or run.selected is line
-            if due or interrupt.requested:
-                self._save()
-                self._lap()
-            if last or interrupt.requested:
-                return
+        until = min(run.iterations - run.step, *(every - run.step % every for every in (save_every, evaluate_every)))
+        steps = self._steps(until)
+        run.running.seconds += self._lap()
+        for loss, images in steps:
+            progress.step(images, loss)
+        last = run.step == run.iterations
+        due = last or run.step % save_every == 0
+        if last or run.step % evaluate_every == 0:
+            line = self.evaluate()
+            progress.evaluated(line)
+            if events:
+                events.line(line)
+            due = due or run.selected is line
+        if due or interrupt.requested:
+            self._save()
+            self._lap()
+
+    def _steps(self, limit: int) -> list[tuple[float, int]]:
+        """Do one step, or on a GPU up to `limit`; the loss of each, and how many images it saw."""
+        if self.bursts:
+            return self.bursts.take(limit)
+        x, labels = next(self.batches)
+        return [(self.step(x, labels), len(labels))]
+
+    def _all_batches(self) -> Iterator[Batch]:
+        while True:
+            yield from self.run.train.batches(*divmod(self.run.step, self.run.train.steps_per_epoch))
 
     def step(self, x: NDArray[Any], labels: NDArray[np.int64]) -> float:
         """Train on one batch [N,H,W,C] with labels [N] and return its mean loss."""
         run = self.run
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # each loss is looked at instead
-            logits = run.model(Tensor(x))
-            loss = softmax_cross_entropy(logits, labels)
-            value = float(loss.item())
-            if not math.isfinite(value):
-                raise self._lost(f"the loss is {value} at step {run.step + 1}", x)
-            run.optimizer.zero_grad()
-            loss.backward()
             run.optimizer.lr = run.schedule.lr(run.step)
-            run.optimizer.step()
-            if self.follower:
-                self.follower.step(value)
-        wrong = int((logits.numpy().argmax(axis=-1) != labels).sum())
-        run.schedule.after_step(run.step, wrong / len(labels))
+            loss, logits = self.update(x, labels)
+            wrong = int((logits.numpy().argmax(axis=-1) != labels).sum())
+            self.took(loss.item(), wrong, len(labels))
+        return loss.item()
+
+    def update(self, x: Array, labels: Array, *, look: bool = True) -> tuple[Tensor, Tensor]:
+        """Forward, backward and update on a batch of either device: loss and logits.
+
+        With `look` the loss is looked at before anything changes; a graph, which cannot, is looked at from outside.
+        """
+        run = self.run
+        logits = run.model(Tensor(x))
+        loss = softmax_cross_entropy(logits, labels)
+        if look and not math.isfinite(loss.item()):
+            raise lost(run, f"the loss is {loss.item()} at step {run.step + 1}", x)
+        run.optimizer.zero_grad()
+        loss.backward()
+        run.optimizer.step()
+        return loss, logits
+
+    def took(self, loss: float, wrong: int, images: int) -> None:
+        """Count a step that was done, and tell all who want to know."""
+        run = self.run
+        if self.follower:
+            self.follower.step(loss)
+        run.schedule.after_step(run.step, wrong / images)
         run.step += 1
-        run.running.add(value, wrong, len(labels))
-        return value
+        run.running.add(loss, wrong, images)
 
     def evaluate(self) -> Line:
         """Evaluate every split that is evaluated, write the line, and tell the schedule the validation error.
@@ -224,11 +252,11 @@ class Training:
         line |= run.running.line()
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for prefix, loader in run.evaluated.items():
-                line |= evaluate(run.model, loader, prefix)
+                line |= evaluate(run.model, loader, prefix, *([self.forward] if self.forward else []))
         broken = [name for name, value in line.items() if not math.isfinite(value)]
         if broken:
             run.model.eval()
-            raise self._lost(f"{broken[0]} is {line[broken[0]]} after step {run.step}", next(run.train.in_order())[0])
+            raise lost(run, f"{broken[0]} is {line[broken[0]]} after step {run.step}", next(run.train.in_order())[0])
         self._lap()
         line |= {"images_per_second": run.running.images / run.running.seconds, "seconds": run.seconds}
         run.log.append(line)
@@ -243,22 +271,10 @@ class Training:
         run = self.run
         for name, array in run.model.state_dict().items():
             if not np.isfinite(array).all():
-                raise self._lost(f"{name} is not finite after step {run.step}", next(run.train.in_order())[0])
+                raise lost(run, f"{name} is not finite after step {run.step}", next(run.train.in_order())[0])
         if self.follower:  # first: a record that is ahead of its checkpoint can be cut
             self.follower.save()
         run.save()
-
-    def _lost(self, what: str, x: NDArray[Any]) -> TrainingError:
-        """The error that ends a run which has left the finite numbers."""
-        run = self.run
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            where = first_non_finite(run.model, x)
-        kept = list(checkpoints(run.folder).values())
-        good = f"the last good checkpoint is {kept[-1]}" if kept else "there was no checkpoint yet"
-        return TrainingError(
-            f"{what}: the first value that is not finite appears in {where}; {good}; try a learning rate below "
-            f"{run.schedule.lr(run.step):g}, such as --lr {filled(run.config.lr) / 10:g}."
-        )
 
     def _lap(self) -> float:
         """Seconds since the last call, added to those of the run; returned without those spent compiling kernels."""

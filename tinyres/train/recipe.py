@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from tinyres.errors import ConfigError, nearest
 from tinyres.optim.schedules import Constant, Cosine, LinearWarmup, MultiStep, PaperWarmup, Plateau, Schedule
+from tinyres.train.device import Precision, precision_of
 
 T = TypeVar("T")
 
@@ -72,11 +73,14 @@ class Config:
     seed: int = 0
     """Seed of the initial weights, the order of the images, the augmentation and the validation split."""
     dtype: Literal["float32", "float64"] = "float32"
-    """Precision of the computation."""
+    """Type of the numbers."""
     kernels: str = ""
     """Kernels for this run, such as conv2d=numpy,relu=naive (`tinyres kernels` lists them)."""
-    device: Literal["cpu"] = "cpu"
-    """Where to train."""
+    device: Literal["cpu", "cuda"] | None = None
+    """Where to train: cpu, unless a run is resumed that was on another; cuda is an NVIDIA GPU."""
+    precision: Precision | None = None
+    """Precision of the products in a GPU's convolutions, by default tf32 where the card has it; all else, parameters
+    and sums among it, is float32."""
     recompute: bool = False
     """Keep of each block only its input and compute the rest again in the backward pass: less memory, more time, the
     same results."""
@@ -251,6 +255,8 @@ def resolve(config: Config, images: int) -> Config:
         validation=validation_fraction(config),
         evaluate_every=config.evaluate_every or per_epoch,
         checkpoint_every=config.checkpoint_every or per_epoch,
+        device=config.device or "cpu",
+        precision=precision_of(config),
     )
 
 

@@ -14,19 +14,21 @@ from numpy.typing import NDArray
 
 from tinyres import models
 from tinyres.data import Dataset, Loader, Split, hold_out, load, pixel_mean
-from tinyres.errors import CheckpointError, ConfigError
+from tinyres.errors import CheckpointError, ConfigError, DeviceError
 from tinyres.nn import Module
 from tinyres.optim import SGD
 from tinyres.optim.schedules import Schedule
 from tinyres.train import checkpoint
 from tinyres.train.checkpoint import Checkpoint, Meta
+from tinyres.train.device import check_device, tell
 from tinyres.train.folder import PARTIAL, checkpoints, new_folder, read_config, stamped, write_config
 from tinyres.train.metrics import Line, Log, Running
 from tinyres.train.recipe import Config, filled, milestone_steps, resolve, schedule_of, validation_fraction
 
 PADDING = 4  # zeros around an image before a random crop: He et al. 2015, section 4.2
-# Settings that change neither the numbers of a run nor its lines; a resumed run may have others.
-FREE = ("resume", "runs", "name", "root", "tensorboard", "checkpoint_every", "recompute", "flow")
+# Settings that change neither the numbers of a run nor its lines; a resumed run may have others. The device, and with
+# it the precision, changes last digits: it is free so that a run can go on where no GPU is, and the person is told.
+FREE = ("resume", "runs", "name", "root", "tensorboard", "checkpoint_every", "recompute", "flow", "device", "precision")
 
 
 @dataclass
@@ -112,9 +114,10 @@ def begin(config: Config, dataset: Dataset | None = None) -> Run:
     config.check()
     if config.resume is not None:
         return _continue(config, Path(config.resume), dataset)
+    check_device(config)
     stage = _Stage(config, dataset)
     name = stage.config.name or stamped(f"{stage.config.model}-{stage.dataset.name}")
-    model = build(stage.config, len(stage.dataset.classes), stage.train.split.images.shape[-1])
+    model = stage.model()
     folder = new_folder(Path(config.runs), name)
     write_config(folder, stage.config)
     return stage.run(folder, model)
@@ -134,12 +137,12 @@ def build(config: Config, classes: int, channels: int) -> Module:
     return model
 
 
-def restored_model(saved: Checkpoint) -> Module:
-    """The network of a checkpoint, from the file alone."""
+def restored_model(saved: Checkpoint, device: str = "cpu") -> Module:
+    """The network of a checkpoint, from the file alone, on the device that is wanted now."""
     model = build(saved.config, len(saved.meta.classes), saved.meta.in_channels)
     model.load_state_dict(saved.part("model"))
     model.eval()
-    return model
+    return model.to(device)
 
 
 def train_loader(config: Config, dataset: Dataset | None = None) -> Loader:
@@ -181,7 +184,13 @@ class _Stage:
             padding=padding,
             flip=padding > 0,
             dtype=self.config.dtype,
+            device=filled(self.config.device),
         )
+
+    def model(self) -> Module:
+        config = self.config
+        model = build(config, len(self.dataset.classes), self.train.split.images.shape[-1])
+        return model.to(filled(config.device))
 
     def run(self, folder: Path, model: Module) -> Run:
         config = self.config
@@ -220,7 +229,7 @@ def _continue(given: Config, path: Path, dataset: Dataset | None) -> Run:
         )
     _refuse_changes(given, config)
     config = dataclasses.replace(
-        config,
+        _on_a_device(config, given, saved),
         root=given.root or config.root,
         tensorboard=given.tensorboard or config.tensorboard,
         checkpoint_every=given.checkpoint_every or config.checkpoint_every,
@@ -228,7 +237,7 @@ def _continue(given: Config, path: Path, dataset: Dataset | None) -> Run:
         flow=given.flow or config.flow,
     )
     stage = _Stage(config, dataset)
-    run = stage.run(folder, build(stage.config, len(stage.dataset.classes), stage.train.split.images.shape[-1]))
+    run = stage.run(folder, stage.model())
     if saved is not None:
         run.restore(saved)
     for step, later in checkpoints(folder).items():
@@ -238,6 +247,33 @@ def _continue(given: Config, path: Path, dataset: Dataset | None) -> Run:
         partial.unlink()
     run.log.cut(run.step)
     return run
+
+
+def _on_a_device(config: Config, given: Config, saved: Checkpoint | None) -> Config:
+    """The settings of a run that is continued with device and precision: its own, or the device that was given."""
+    before = saved.config if saved is not None else config
+    device = given.device or before.device or "cpu"
+    own = next((each.precision for each in (before, config) if (each.device or "cpu") == device), None)
+    if own is not None and given.precision not in (None, own):
+        raise ConfigError(
+            f"the run has precision {own!r} there, not {given.precision!r}, and a resumed run keeps its settings; "
+            "leave that one away, or start a new run without --resume."
+        )
+    config = dataclasses.replace(config, device=device, precision=own or given.precision)
+    try:
+        check_device(config)
+    except DeviceError as error:
+        if given.device is not None:
+            raise
+        raise DeviceError(
+            f"{str(error).rstrip('.')}; the run was on one, and goes on without by --device cpu."
+        ) from None
+    if saved is not None and device != (before.device or "cpu"):
+        tell(
+            f"this run was on {before.device} and goes on on {device}, from the same state; from here on its numbers "
+            f"differ in their last digits from what {before.device} would have given."
+        )
+    return config
 
 
 def _differing(one: Config, other: Config) -> list[str]:
