@@ -300,11 +300,13 @@ int launch(void (*kernel)(A...), const unsigned* grid, const unsigned* block, si
 
 }  // namespace emulated
 
-#define TINYRES_EXPORT(symbol, ...)                                                                       \
-    extern "C" int symbol(const unsigned* grid, const unsigned* block, size_t shared, void** arguments,  \
-                          int order) {                                                                    \
-        return emulated::launch(&__VA_ARGS__, grid, block, shared, arguments, order);                     \
-    }                                                                                                     \
+// Names of a kernel must not meet those of the parameters, hence their prefix.
+#define TINYRES_EXPORT(symbol, ...)                                                                              \
+    extern "C" int symbol(const unsigned* tinyres_grid, const unsigned* tinyres_block, size_t tinyres_shared,    \
+                          void** tinyres_arguments, int tinyres_order) {                                         \
+        return emulated::launch(&__VA_ARGS__, tinyres_grid, tinyres_block, tinyres_shared, tinyres_arguments,    \
+                                tinyres_order);                                                                  \
+    }                                                                                                            \
     extern "C" const char* symbol##_signature() { return emulated::signature(&__VA_ARGS__); }
 
 // ---- what kernels call
