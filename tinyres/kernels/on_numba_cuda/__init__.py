@@ -19,7 +19,10 @@ from tinyres.kernels.cuda import driver
 
 DEVICE = "cuda"
 
-_FILES: dict[str, str] = {}
+_FILES = {
+    "conv": "conv2d conv2d_input",
+    "conv_weight": "conv2d_weight",
+}
 MODULES = {op: f"{__name__}.{file}" for file, names in _FILES.items() for op in names.split()}
 VARIANTS = {"naive": dict.fromkeys(("conv2d", "conv2d_input", "conv2d_weight"), f"{__name__}.naive")}
 
