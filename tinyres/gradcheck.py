@@ -19,6 +19,8 @@ import numpy as np
 
 from tinyres.autograd import grad
 from tinyres.errors import GradientError
+from tinyres.kernels import cuda
+from tinyres.kernels.launch import moved, on_host
 from tinyres.tensor import Tensor
 
 EXHAUSTIVE_UP_TO = 24
@@ -38,7 +40,7 @@ def gradcheck(
     f : callable
         Takes the inputs as Tensors, returns a Tensor or a tuple of Tensors. Deterministic, and smooth near the inputs.
     inputs : sequence of ndarray or Tensor
-        Float64 arrays; the gradient with respect to each is checked.
+        Float64 arrays, all of one device; the gradient with respect to each is checked.
     order : int
         1 checks the gradients, 2 also their gradients, and so on.
     tolerance : float
@@ -57,13 +59,15 @@ def gradcheck(
     GradientError
         A gradient is wrong: which input, where, got and expected. Also for inputs that are not float64.
     """
-    arrays = [np.array(x.data if isinstance(x, Tensor) else x) for x in inputs]
+    given = [x.data if isinstance(x, Tensor) else x for x in inputs]
+    device = "cuda" if any(map(cuda.is_array, given)) else "cpu"
+    arrays = [np.array(on_host(x)) for x in given]
     for position, array in enumerate(arrays):
         if array.dtype != np.float64:
             raise GradientError(f"gradcheck: input {position} is {array.dtype}; differences need float64, use .astype.")
     rng = np.random.default_rng(seed)
-    cotangents = [np.asarray(rng.standard_normal(y.shape)) for y in _results(f, arrays)]
-    worst = _check(f, arrays, cotangents, rng, tolerance)
+    cotangents = [np.asarray(rng.standard_normal(y.shape)) for y in _results(f, arrays, device)]
+    worst = _check(f, arrays, cotangents, rng, tolerance, device)
     if order > 1:
         count = len(arrays)
 
@@ -73,7 +77,8 @@ def gradcheck(
             found = grad(_as_tuple(results), values[:count], given, create_graph=True)
             return tuple(g for g in found if g is not None)
 
-        worst = max(worst, gradcheck(gradients, [*arrays, *cotangents], order - 1, tolerance=tolerance, seed=seed + 1))
+        both = [moved(a, device) for a in (*arrays, *cotangents)]
+        worst = max(worst, gradcheck(gradients, both, order - 1, tolerance=tolerance, seed=seed + 1))
     return worst
 
 
@@ -81,8 +86,8 @@ def _as_tuple(value: Any) -> tuple[Tensor, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def _results(f: Callable[..., Any], arrays: Sequence[np.ndarray]) -> tuple[Tensor, ...]:
-    return _as_tuple(f(*(Tensor(a, requires_grad=True) for a in arrays)))
+def _results(f: Callable[..., Any], arrays: Sequence[np.ndarray], device: str) -> tuple[Tensor, ...]:
+    return _as_tuple(f(*(Tensor(moved(a, device), requires_grad=True) for a in arrays)))
 
 
 def _check(
@@ -91,20 +96,22 @@ def _check(
     cotangents: list[np.ndarray],
     rng: np.random.Generator,
     tolerance: float,
+    device: str,
 ) -> float:
-    leaves = [Tensor(a, requires_grad=True) for a in arrays]
+    leaves = [Tensor(moved(a, device), requires_grad=True) for a in arrays]
     results = _as_tuple(f(*leaves))
     pairs = [(y, c) for y, c in zip(results, cotangents, strict=True) if y.requires_grad]
-    gradients = grad([y for y, _ in pairs], leaves, [c for _, c in pairs]) if pairs else [None] * len(leaves)
+    given = [moved(c, device) for _, c in pairs]
+    gradients = grad([y for y, _ in pairs], leaves, given) if pairs else [None] * len(leaves)
 
     def scalar(position: int, array: np.ndarray) -> float:
-        moved = [*arrays[:position], array, *arrays[position + 1 :]]
-        return sum(float(np.vdot(c, y.data)) for c, y in zip(cotangents, _results(f, moved), strict=True))
+        point = [*arrays[:position], array, *arrays[position + 1 :]]
+        return sum(float(np.vdot(c, y.numpy())) for c, y in zip(cotangents, _results(f, point, device), strict=True))
 
     worst = 0.0
-    noise = NOISE * sum(float(np.vdot(np.abs(c), np.abs(y.data))) for y, c in zip(results, cotangents, strict=True))
+    noise = NOISE * sum(float(np.vdot(np.abs(c), np.abs(y.numpy()))) for y, c in zip(results, cotangents, strict=True))
     for position, (array, gradient) in enumerate(zip(arrays, gradients, strict=True)):
-        got_all = np.zeros_like(array) if gradient is None else gradient.data
+        got_all = np.zeros_like(array) if gradient is None else gradient.numpy()
         slopes = []
         for where, direction in _directions(array, rng):
             expected = _slope(lambda x, p=position: scalar(p, x), array, direction)  # type: ignore[misc]

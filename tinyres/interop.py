@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from tinyres.kernels.launch import on_host
+
 TO_TORCH = {4: (3, 2, 0, 1), 2: (1, 0)}
 FROM_TORCH = {4: (2, 3, 1, 0), 2: (1, 0)}
 
@@ -44,7 +46,7 @@ def to_torch(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _permuted(state: Mapping[str, Any], orders: Mapping[int, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    arrays = {name: np.asarray(value) for name, value in state.items()}
+    arrays = {name: on_host(value) for name, value in state.items()}
     return {
         name: np.array(a.transpose(orders.get(a.ndim, range(a.ndim))), order="C", copy=True)
         for name, a in arrays.items()

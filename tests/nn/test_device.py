@@ -106,7 +106,7 @@ def test_two_devices_in_one_op_are_refused(net):
 
 
 def test_an_unknown_device(net):
-    with pytest.raises(DeviceError, match=r"there is no device 'gpu'; known: cpu, cuda\."):
+    with pytest.raises(DeviceError, match="there is no device 'gpu'"):
         net.to("gpu")
 
 

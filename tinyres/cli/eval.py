@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tyro
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 
 from tinyres.data import Dataset, Loader, load
 from tinyres.errors import CheckpointError
-from tinyres.kernels import registry
 from tinyres.train import checkpoint
 from tinyres.train.checkpoint import Checkpoint
+from tinyres.train.device import Precision, computing, described, on_device
 from tinyres.train.figures import confusion, save
 from tinyres.train.folder import new_folder, newest_run, write_atomically
 from tinyres.train.metrics import logits_of, mean_loss, top_k_error
@@ -43,6 +44,10 @@ class Arguments:
     """Images in a batch."""
     kernels: str = ""
     """Kernels to use, such as conv2d=numpy."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where to compute, wherever the network was trained."""
+    precision: Precision | None = None
+    """Precision of the products in a GPU's convolutions: that of a training there, else tf32 where the card has it."""
     runs: str = "runs"
     """Where the newest run is looked for."""
 
@@ -50,14 +55,23 @@ class Arguments:
 def run(arguments: Arguments) -> int:
     """Evaluate, print the outcome and write figure, CSV and JSON."""
     saved = checkpoint.find(arguments.run or newest_run(Path(arguments.runs)), selected=True)
-    config = saved.config
+    config = dataclasses.replace(
+        on_device(saved.config, arguments.device, arguments.precision), kernels=arguments.kernels
+    )
     data = arguments.data or config.data
     dataset = load(data, arguments.root or (config.root if data == config.data else None))
     _check(saved, dataset)
-    with registry.use(**registry.parse(arguments.kernels)):
-        mean = saved.tensors["data.mean"]
-        loader = Loader(dataset.test, mean=mean, scale=dataset.scale, batch=arguments.batch, seed=0, dtype=config.dtype)
-        logits, labels = logits_of(restored_model(saved), loader)
+    with computing(config):
+        loader = Loader(
+            dataset.test,
+            mean=saved.tensors["data.mean"],
+            scale=dataset.scale,
+            batch=arguments.batch,
+            seed=0,
+            dtype=config.dtype,
+            device=arguments.device,
+        )
+        logits, labels = logits_of(restored_model(saved, arguments.device), loader)
     matrix = confusion_matrix(logits, labels, len(dataset.classes))
     outcome = _outcome(saved, dataset, logits, labels, matrix)
     folder = new_folder(saved.path.parent, f"eval-{saved.meta.step:08d}-{dataset.name}")
@@ -65,7 +79,7 @@ def run(arguments: Arguments) -> int:
     write_atomically(folder / "eval.json", (json.dumps(outcome, indent=2) + "\n").encode())
     write_atomically(folder / "confusion.csv", _csv(matrix, dataset.classes))
     save(confusion(matrix, dataset.classes, title), folder / "confusion.png")
-    print(_report(outcome, folder))
+    print(_report(outcome, folder, described(config)))
     return 0
 
 
@@ -109,10 +123,11 @@ def _outcome(
     }
 
 
-def _report(outcome: dict[str, Any], folder: Path) -> str:
+def _report(outcome: dict[str, Any], folder: Path, device: str) -> str:
     top5 = outcome["top5_error"]
     rows = [
-        f"{outcome['model']} ({outcome['checkpoint']}) on the {outcome['images']:,} test images of {outcome['data']}",
+        f"{outcome['model']} ({outcome['checkpoint']}) on the {outcome['images']:,} test images of {outcome['data']}"
+        f"{device}",
         f"  top-1 error {outcome['top1_error']:8.2%}",
         f"  top-5 error {top5:8.2%}" if top5 is not None else "  top-5 error   none: there are five classes or fewer",
         f"  loss        {outcome['loss']:8.4f}",

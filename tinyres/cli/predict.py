@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tyro
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 
 from tinyres.errors import CheckpointError, DataError
 from tinyres.function import no_grad
-from tinyres.tensor import Tensor
+from tinyres.ops import to
 from tinyres.train import checkpoint
 from tinyres.train.checkpoint import Checkpoint
+from tinyres.train.device import computing, on_device
 from tinyres.train.folder import newest_run, reason
 from tinyres.train.start import restored_model
 
@@ -36,6 +38,8 @@ class Arguments:
     """A run folder (its selected checkpoint) or a checkpoint; by default the newest run in --runs."""
     invert: bool = False
     """Exchange dark and light: for dark ink on paper, where the network knows light strokes on black."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where to compute, wherever the network was trained."""
     runs: str = "runs"
     """Where the newest run is looked for."""
 
@@ -44,7 +48,7 @@ def run(arguments: Arguments) -> int:
     """Read, fit, predict, print."""
     saved = checkpoint.find(arguments.model or newest_run(Path(arguments.runs)), selected=True)
     pixels, done = read_image(Path(arguments.image), saved.meta.image_shape, arguments.invert)
-    chances = probabilities(saved, pixels)
+    chances = probabilities(saved, pixels, arguments.device)
     print(f"{arguments.image}: {done}")
     names = saved.meta.classes
     best = np.argsort(-chances, kind="stable")[:SHOWN]
@@ -104,11 +108,14 @@ def read_image(path: Path, shape: tuple[int, ...], invert: bool = False) -> tupl
     return pixels, "; ".join(done) or f"{width}x{height}, taken as it is"
 
 
-def probabilities(saved: Checkpoint, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+def probabilities(
+    saved: Checkpoint, pixels: NDArray[np.uint8], device: Literal["cpu", "cuda"] = "cpu"
+) -> NDArray[np.float64]:
     """Softmax probabilities [K] of an image [H,W,C] of full bytes."""
+    config = dataclasses.replace(on_device(saved.config, device), kernels="")
     x = (pixels / 255 - saved.tensors["data.mean"]).astype(saved.config.dtype)
-    with no_grad():
-        logits = restored_model(saved)(Tensor(x[None])).numpy()[0].astype(np.float64)
+    with computing(config), no_grad():
+        logits = restored_model(saved, device)(to(x[None], device)).numpy()[0].astype(np.float64)
     weights = np.exp(logits - logits.max())
     chances: NDArray[np.float64] = weights / weights.sum()
     return chances

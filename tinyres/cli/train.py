@@ -8,6 +8,7 @@ from tinyres.errors import ConfigError
 from tinyres.flow.following import following
 from tinyres.train import Config, compare, fit
 from tinyres.train.comparison import is_comparison
+from tinyres.train.device import described
 from tinyres.train.loop import Result
 
 Arguments = Config
@@ -37,7 +38,8 @@ def run(arguments: Config) -> int:
 def _summary(result: Result) -> str:
     last, config = result.last, result.config
     text = (
-        f"{config.model} on {config.data}, {result.iterations} iterations in {_duration(last['seconds'])}: "
+        f"{config.model} on {config.data}{described(config)}, {result.iterations} iterations in "
+        f"{_duration(last['seconds'])}: "
         f"test error {last['test_error']:.2%}, training error {last['train_error']:.2%}"
     )
     best = result.selected

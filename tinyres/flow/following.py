@@ -6,10 +6,11 @@ checkpoint, before it, so that a run which goes on from there goes on with its r
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,10 +18,10 @@ from tinyres.data import Dataset
 from tinyres.errors import CheckpointError, ConfigError, FlowError
 from tinyres.flow.record import AXES, FILE, Record
 from tinyres.flow.recorder import Recorder
-from tinyres.kernels import registry
 from tinyres.ops import softmax_cross_entropy
 from tinyres.tensor import Tensor
 from tinyres.train import checkpoint, loop
+from tinyres.train.device import computing, on_device
 from tinyres.train.follow import Follower
 from tinyres.train.loop import Result
 from tinyres.train.recipe import Config
@@ -94,7 +95,12 @@ def shortcut_of(model: str, shortcut: str) -> str:
 
 
 def record_checkpoint(
-    run_or_checkpoint: str | Path, *, batches: int = 1, dataset: Dataset | None = None, root: str | None = None
+    run_or_checkpoint: str | Path,
+    *,
+    batches: int = 1,
+    dataset: Dataset | None = None,
+    root: str | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
 ) -> Record:
     """Gradient flow at a checkpoint: of the training batches that come next there, with the weights left alone.
 
@@ -108,6 +114,8 @@ def record_checkpoint(
         Data of one's own, if the run was trained on such.
     root : str, optional
         The folder that holds the data set, if not where the run found it.
+    device : {"cpu", "cuda"}
+        Where to compute, wherever the run was.
 
     Returns
     -------
@@ -124,14 +132,14 @@ def record_checkpoint(
     if batches < 1:
         raise ConfigError(f"record_checkpoint: batches is {batches}; 1 or more are wanted.")
     saved = checkpoint.find(run_or_checkpoint)
-    config = saved.config
-    loader = train_loader(Config(**{**saved.meta.config, "root": root or config.root}), dataset)
+    config = on_device(saved.config, device)
+    loader = train_loader(dataclasses.replace(config, root=root or config.root), dataset)
     if not np.array_equal(loader.mean, saved.tensors["data.mean"]):
         raise CheckpointError(f"{saved.path} was trained on other images than these; give the data of that run.")
-    model = restored_model(saved).train()
+    model = restored_model(saved, device).train()
     rows: list[Record] = []
     step = saved.meta.step
-    with registry.use(**registry.parse(config.kernels)), np.errstate(all="ignore"):
+    with computing(config), np.errstate(all="ignore"):
         for number in range(batches):
             epoch, position = divmod(step + number, loader.steps_per_epoch)
             x, labels = next(iter(loader.batches(epoch, position)))

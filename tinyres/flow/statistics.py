@@ -13,12 +13,11 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tinyres.kernels import on_numba
-from tinyres.kernels.launch import Array, array_module
+from tinyres.kernels.launch import Array
 
 
 @dataclass(frozen=True)
@@ -114,20 +113,17 @@ def _suits(x: Array) -> bool:
 
 
 def _moments(x: Array) -> tuple[float, float, float, int, int]:
-    xp: Any = array_module(x)
-    wide = x.astype(xp.float64)
-    size = xp.abs(x)
+    wide = x.astype(np.float64)  # NumPy's functions find the library of the array
     return (
         float(wide.sum()),
         float((wide * wide).sum()),
-        float(size.max()),
+        float(np.abs(x).max()),
         int((x == 0).sum()),
-        int((~xp.isfinite(x)).sum()),
+        int((~np.isfinite(x)).sum()),
     )
 
 
 def _products(a: Array, b: Array, whole: Array) -> tuple[float, ...]:
-    xp: Any = array_module(a)
-    a, b, whole = (array.astype(xp.float64) for array in (a, b, whole))
+    a, b, whole = (array.astype(np.float64) for array in (a, b, whole))
     gap = whole - (a + b)
     return tuple(float(v.sum()) for v in (a, b, a * a, b * b, a * b, gap * gap))

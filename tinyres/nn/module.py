@@ -7,15 +7,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from tinyres.errors import CheckpointError, DeviceError, ShapeError, nearest
-from tinyres.kernels import cuda
-from tinyres.kernels.launch import Array, array_module, moved
+from tinyres.errors import CheckpointError, ShapeError, nearest
+from tinyres.kernels.launch import Array, array_module, moved, on_host
 from tinyres.nn.flat import Flat, Parameter
 from tinyres.tensor import Tensor
 
 __all__ = ["ForwardHook", "Module", "Parameter", "as_input"]
 
-DEVICES = ("cpu", "cuda")
 ForwardHook = Callable[["Module", tuple[Any, ...], Any], None]
 
 
@@ -135,8 +133,6 @@ class Module:
         DeviceError
             There is no GPU to use, or no such device.
         """
-        if device not in DEVICES:
-            raise DeviceError(f"there is no device {device!r}; known: {', '.join(DEVICES)}.")
         for parameter in self.parameters():
             parameter.data, parameter.grad = moved(parameter.data, device), _moved_gradient(parameter, device)
         for _, module in self.named_modules():
@@ -180,13 +176,8 @@ class Module:
                 )
         for name, array in own.items():
             value = state[name]
-            values = _on_host(value.data if isinstance(value, Tensor) else value)
+            values = on_host(value.data if isinstance(value, Tensor) else value)
             array[...] = array_module(array).asarray(values)
-
-
-def _on_host(value: Any) -> np.ndarray:
-    array: np.ndarray = moved(value, "cpu") if cuda.is_array(value) else np.asarray(value)
-    return array
 
 
 def _moved_gradient(parameter: Parameter, device: str) -> Tensor | None:

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 
 from tinyres.errors import GradientError, ShapeError
 from tinyres.function import Edge, Function, apply, order_of, recording
-from tinyres.kernels.launch import Array
+from tinyres.kernels import cuda
+from tinyres.kernels.launch import Array, on_host
 from tinyres.nn.layers import Sequential
 from tinyres.nn.module import Module, as_input
 from tinyres.tensor import Tensor, creation
@@ -173,6 +174,10 @@ def _graph_since(start: int, y: Tensor) -> tuple[list[Function], tuple[Edge, ...
 
 
 def _sample_of(y: Array) -> bytes:
-    """The bytes of some values, spread evenly; an odd distance meets every channel of an even number of them."""
-    values: bytes = y.reshape(-1)[:: y.size // SAMPLE | 1].tobytes()
-    return values
+    """The bytes of some values, spread evenly; an odd distance meets every channel of an even number of them.
+
+    None of them while a CUDA graph is captured, which cannot be asked for values: the eager step before it was.
+    """
+    if cuda.is_array(y) and cuda.capturing():
+        return b""
+    return on_host(y.reshape(-1)[:: y.size // SAMPLE | 1]).tobytes()

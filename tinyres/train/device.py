@@ -1,25 +1,25 @@
 """Where a run computes and how precisely: the device, the precision of its convolutions, the kernels that follow.
 
-A precision is a choice of kernels for the four ops of convolution. It lies beneath all that somebody chose by name
-(`--kernels`, `use`, TINYRES_KERNELS): a kernel that was chosen runs, and a fusion that would run in its place does not.
+A precision is a name of kernels that come before the defaults. What somebody chose (`--kernels`, `use`, the
+environment) runs all the same.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
 from tinyres.errors import ConfigError
-from tinyres.kernels import cuda, registry
+from tinyres.kernels import cuda, files, registry
 from tinyres.kernels.cuda.driver import TENSOR_CORES
 
 if TYPE_CHECKING:
     from tinyres.train.recipe import Config
 
 Precision = Literal["fp32", "3xtf32", "tf32", "bf16"]
-CONVOLUTIONS = ("conv2d", "conv2d_input", "conv2d_weight", "conv2d_stats")
 KERNELS: Mapping[Precision, str] = {
     "fp32": "cupy.igemm",
     "3xtf32": "cupy.igemm_3xtf32",
@@ -42,6 +42,14 @@ def check_device(config: Config) -> None:
     if config.device == "cuda":
         cuda.module()
     precision_of(config)
+
+
+def on_device(config: Config, device: Literal["cpu", "cuda"], precision: Precision | None = None) -> Config:
+    """The settings of a run for another device than it may have been on, checked; its own precision where it fits."""
+    own = config.precision if (config.device or "cpu") == device else None
+    config = dataclasses.replace(config, device=device, precision=precision or own)
+    check_device(config)
+    return dataclasses.replace(config, precision=precision_of(config))
 
 
 def precision_of(config: Config) -> Precision:
@@ -69,21 +77,15 @@ def precision_of(config: Config) -> Precision:
     return "fp32"
 
 
-def kernels_of(config: Config) -> Mapping[str, str]:
-    """The explicit choices of kernels under which a run computes, op -> kernel."""
-    chosen = {**registry.in_force(), **registry.expand(registry.parse(config.kernels))}
-    if config.device != "cuda" or config.precision is None:
-        return chosen
-    beneath = dict.fromkeys(CONVOLUTIONS, KERNELS[config.precision])
-    if any(part in chosen for part in registry.FUSED["conv2d_stats"]):
-        del beneath["conv2d_stats"]  # in its place run its parts, with the kernel that was chosen
-    return {**beneath, **chosen}
+def choosing(kernels: str) -> AbstractContextManager[None]:
+    """Choose kernels as `--kernels` says, by name or by a file of one's own, inside a `with` block."""
+    return registry.use(**files.chosen(registry.parse(kernels)))
 
 
 @contextmanager
 def computing(config: Config) -> Iterator[None]:
     """Compute as the settings say inside a `with` block: their kernels, and on a GPU the stream of training."""
-    with registry.restored(kernels_of(config)):
+    with choosing(config.kernels), _preferring(config):
         if config.device == "cuda":
             cuda.synchronize()  # what went before, on the default stream
         with cuda.stream() if config.device == "cuda" else nullcontext():
@@ -94,10 +96,16 @@ def described(config: Config) -> str:
     """What to call the device in a title, with the precision of the kernels that run: nothing for the CPU."""
     if config.device != "cuda":
         return ""
-    with registry.restored(kernels_of(config)):
-        kernels = [registry.resolve(op, config.dtype, "cuda") for op in CONVOLUTIONS[:3]]
+    with choosing(config.kernels), _preferring(config):
+        kernels = [registry.resolve(op, config.dtype, "cuda") for op in registry.GROUPS["conv"]]
     precisions = dict.fromkeys(FULL[config.dtype] if k.precision == "full" else k.precision for k in kernels)
     return f", {cuda.properties().name}, {' and '.join(precisions)}"
+
+
+def _preferring(config: Config) -> AbstractContextManager[None]:
+    if config.device != "cuda" or config.precision is None:
+        return nullcontext()
+    return registry.preferring(KERNELS[config.precision])
 
 
 def tell(text: str) -> None:

@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from tinyres.data import Dataset
 from tinyres.data.loader import Batch
 from tinyres.errors import ConfigError
-from tinyres.kernels import compiling, cuda, registry
+from tinyres.kernels import compiling, cuda
 from tinyres.kernels.launch import Array
 from tinyres.nn import Module
 from tinyres.ops import softmax_cross_entropy
 from tinyres.tensor import Tensor
-from tinyres.train.device import computing, described
+from tinyres.train.device import choosing, computing, described
 from tinyres.train.diagnose import lost
 from tinyres.train.figures import draw_curves
 from tinyres.train.follow import Follow, Follower
@@ -120,7 +120,7 @@ def fit(config: Config | None = None, dataset: Dataset | None = None, follow: Fo
     unrecorded = ConfigError("the settings say flow, and train.fit alone records nothing; call tinyres.flow.fit.")
     if config.flow and follow is None:
         raise unrecorded
-    with registry.use(**registry.parse(config.kernels)):
+    with choosing(config.kernels):
         run = begin(config, dataset)
     if run.config.flow and follow is None:  # a run that is resumed has settings of its own
         raise unrecorded
