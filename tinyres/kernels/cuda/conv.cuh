@@ -22,7 +22,7 @@
 // in [images, in_h, in_w, groups * depth], out [images, out_h, out_w, groups * width]; forward that is x -> y, for the
 // gradient dy -> dx. w [filter_h, filter_w, C / groups, F]. With `mean` the statistics of out are taken too (forward).
 template <class P, int KB, int MT>
-__global__ void __launch_bounds__(128)
+__global__ void __launch_bounds__(128, sizeof(typename P::T) == 4 ? 0 : 2)
 conv(const typename P::T* __restrict__ in, const typename P::T* __restrict__ w, typename P::T* __restrict__ out,
      typename P::T* mean, typename P::T* variance, typename P::T* partial, int* finished, int gradient, int images,
      int in_h, int in_w, int out_h, int out_w, int depth, int width, int groups, int filter_h, int filter_w, int stride,

@@ -130,7 +130,7 @@ struct WeightProduct<Full<T>, KB> {  // a lane has 4 channels and KB / 8 filters
 // x [images, in_h, in_w, groups * depth], dy [images, out_h, out_w, groups * width];
 // partial [gridDim.x][filter_h, filter_w, depth, groups * width]. `pixels`, a multiple of P::STEP, hold a tile.
 template <class P, int KB>
-__global__ void __launch_bounds__(256, 2)
+__global__ void __launch_bounds__(256, sizeof(typename P::T) == 4 ? 2 : 1)
 conv_weight(const typename P::T* __restrict__ x, const typename P::T* __restrict__ dy,
             typename P::T* __restrict__ partial, int images, int in_h, int in_w, int out_h, int out_w, int depth,
             int width, int groups, int filter_h, int filter_w, int stride, int top, int left, int tile_images,
