@@ -63,7 +63,7 @@ def test_names_do_not_touch(nets, ops):
 def test_points_stand_at_their_speed_and_under_the_roof():
     _, panels = drawn(("cifar",), ("conv", "bn"))
     assert [axes.get_title(loc="left") for axes in panels] == [
-        "conv2d", "conv2d_input", "conv2d_weight", figure.OTHERS,
+        "conv2d", "conv2d_input", "conv2d_weight", "conv2d_stats", figure.OTHERS,
     ]  # fmt: skip
     axes = panels[0]
     points = {line.get_label(): line for line in axes.lines if line.get_marker() not in ("None", None)}

@@ -69,6 +69,30 @@ def _again(replay: Replay, times: int) -> None:
 
 
 @dataclass
+class Again:
+    """One graph, so many times."""
+
+    replay: Replay
+    times: int
+
+    def launch(self) -> None:
+        """Replay it as often."""
+        _again(self.replay, self.times)
+
+
+def whole(call: Callable[[], object]) -> Callable[[Sequence[Callable[[], object]]], Replay]:
+    """How to make repeated calls of something long, such as a training step: its one graph, so many times."""
+    graphs: list[Replay] = []
+
+    def make(calls: Sequence[Callable[[], object]]) -> Replay:
+        if not graphs:
+            graphs.append(captured([call]))
+        return Again(graphs[0], len(calls))
+
+    return make
+
+
+@dataclass
 class Eager:
     """Launches that Python makes one by one."""
 
@@ -100,12 +124,13 @@ class DeviceContender(Contender):
     calls: Sequence[Callable[[], object]] = ()
     make: Callable[[Sequence[Callable[[], object]]], Replay] = captured
     eager: bool = False
+    fewest: int = FEWEST_LAUNCHES
     _graphs: tuple[Replay, Replay] | None = field(default=None, repr=False)
 
     @property
     def launches(self) -> int:
-        """Of the shorter graph: at least `FEWEST_LAUNCHES`, and each set of buffers as often as the others."""
-        return len(self.calls) * math.ceil(FEWEST_LAUNCHES / len(self.calls))
+        """Of the shorter graph: at least `fewest`, and each set of buffers as often as the others."""
+        return len(self.calls) * math.ceil(self.fewest / len(self.calls))
 
     def turn(self, calls: int) -> float:
         """Seconds of a launch, over at least `calls` of them; the first turn also compiles and captures."""

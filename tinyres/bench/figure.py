@@ -2,7 +2,8 @@
 
 One panel a convolution op, since their layers lie at nearly the same places, and one for all other ops. A point is the
 median of one kernel at one layer, its line the 10 % and 90 % quantiles; colour and shape say which kernel. Names hang
-from the top on thin lines. The roof is that of the best samples of the whole run; on a machine that is slower for
+from the top on thin lines. Of a GPU, hot times are hollow, cold ones full; thin roofs are those of the tensor cores'
+precisions and of the L2 cache. The roof is that of the best samples of the whole run; on a machine that is slower for
 minutes, points lie below it for that reason too.
 """
 
@@ -12,7 +13,8 @@ import io
 import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,14 @@ WIDTH, HEIGHT = 6.4, 4.9  # inches of a panel
 LETTER = 10.5  # points that a name takes along the axis
 ASIDE = 0.008  # of the axis: kernels of equal speed stand beside each other, not on each other
 OTHERS = "other ops, all their layers"
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What a GPU has above its first roof: peaks by precision (GFLOP/s), and the bandwidth of its L2 cache (GB/s)."""
+
+    peaks: Mapping[str, float] = field(default_factory=dict)
+    cache: float | None = None
 
 
 def draw(rows: Sequence[Row], roof: dict[str, Any], title: str, folder: Path) -> list[Path]:
@@ -51,7 +61,8 @@ def draw(rows: Sequence[Row], roof: dict[str, Any], title: str, folder: Path) ->
     rows = [row for row in rows if row.op != STEP and row.traffic and row.operations]
     if not rows:
         return []
-    figure = roofline(rows, roof["peak_gflops"], roof["bandwidth_gbs"], title)
+    above = Ceilings(roof.get("peaks_gflops", {}), roof.get("bandwidths_gbs", {}).get("hot"))
+    figure = roofline(rows, roof["peak_gflops"], roof["bandwidth_gbs"], title, above)
     files = [folder / "roofline.png", folder / "roofline.svg"]
     save(figure, files[0])
     text = io.BytesIO()
@@ -60,7 +71,7 @@ def draw(rows: Sequence[Row], roof: dict[str, Any], title: str, folder: Path) ->
     return files
 
 
-def roofline(rows: Sequence[Row], peak: float, bandwidth: float, title: str) -> Figure:
+def roofline(rows: Sequence[Row], peak: float, bandwidth: float, title: str, above: Ceilings = Ceilings()) -> Figure:
     """The figure of `draw`; `peak` in GFLOP/s, `bandwidth` in GB/s."""
     from matplotlib.figure import Figure
 
@@ -74,6 +85,7 @@ def roofline(rows: Sequence[Row], peak: float, bandwidth: float, title: str) -> 
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, (name, group) in zip(grid, panels.items(), strict=False):
         _panel(axes, name, group, peak, bandwidth, styles)
+        _above(axes, peak, bandwidth, above)
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=INK)
@@ -124,7 +136,13 @@ def _panel(
                 [row.operations / row.spread[0] / 1e9 - row.gflops for row in own],
             ]
             axes.errorbar(xs, ys, ends, fmt="none", ecolor=style["color"], elinewidth=1, alpha=0.6, zorder=3)
-            axes.plot(xs, ys, ls="none", ms=6, mec="white", mew=0.6, label=kernel, zorder=4, **style)
+            for hot in (False, True):
+                at = [i for i, row in enumerate(own) if row.mode.startswith("hot") == hot]
+                look = {"mfc": "white", "mec": style["color"], "mew": 1.2} if hot else {"mec": "white", "mew": 0.6}
+                if at:
+                    label = f"{kernel}, hot" if hot else kernel
+                    places = [xs[i] for i in at], [ys[i] for i in at]
+                    axes.plot(*places, ls="none", ms=6, label=label, zorder=4, **look, **style)
     _names(axes, name, rows, intensity)
     axes.set_title(name, loc="left", fontsize=10, color=INK)
     axes.set_xlabel("operations a byte of compulsory traffic", fontsize=9)
@@ -136,6 +154,20 @@ def _panel(
     axes.grid(color="#E6E6E6", lw=0.6, which="major")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _above(axes: Axes, peak: float, bandwidth: float, above: Ceilings) -> None:
+    """Thin lines of the roofs above the first, as far as the panel shows them."""
+    (low, high), top = axes.get_xlim(), axes.get_ylim()[1]
+    said: dict[str, Any] = {"ha": "right", "va": "bottom", "fontsize": 7.5, "color": INK, "xytext": (-4, 2)}
+    for name, value in above.peaks.items():
+        if peak < value < top and value / bandwidth < high:
+            axes.plot([value / bandwidth, high], [value, value], color=INK, lw=0.8, ls="--", zorder=2)
+            axes.annotate(f"{name} {value:,.0f} GFLOP/s", (high, value), textcoords="offset points", **said)
+    if above.cache:
+        ends = [low, min(high, max(peak, *above.peaks.values()) / above.cache)]
+        if ends[1] > low:
+            axes.plot(ends, [above.cache * x for x in ends], color=INK, lw=0.8, ls="--", zorder=2)
 
 
 def _minor(value: float, _: object) -> str:

@@ -14,11 +14,11 @@ from tinyres.errors import ConfigError, nearest
 
 BATCH_NORM = (
     "batch_norm", "batch_norm_eval", "batch_norm_gradient",
-    "bn_relu", "bn_relu_gradient", "bn_add_relu", "bn_add_relu_gradient",
+    "bn_relu", "bn_relu_gradient", "bn_add_relu", "bn_add_relu_gradient", "bn_relu_eval", "bn_add_relu_eval",
 )  # fmt: skip
 # Which ops run at a layer of a kind. A "map" is an image between convolutions.
 OPS = {
-    "conv": ("conv2d", "conv2d_input", "conv2d_weight"),
+    "conv": ("conv2d", "conv2d_input", "conv2d_weight", "conv2d_stats"),
     "map": (*BATCH_NORM, "relu", "relu_gradient", "add", "add_relu"),
     "shortcut": ("pad_shortcut", "pad_shortcut_gradient"),
     "max_pool": ("max_pool2d", "max_pool2d_gradient"),

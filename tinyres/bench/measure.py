@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,22 +11,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinyres import models
-from tinyres.bench import outside
+from tinyres.bench import device, outside
 from tinyres.bench.clock import Contender, interleaved, ratio
+from tinyres.bench.device_roof import DeviceRoof
 from tinyres.bench.layers import chosen, chosen_ops
 from tinyres.bench.problems import Problem, usual_batch
 from tinyres.bench.results import HEAD, Refusal, Row, heading, lines
 from tinyres.bench.settings import Settings
 from tinyres.bench.steps import time_steps
 from tinyres.conformance import check_kernel
-from tinyres.errors import KernelError, TinyresError
+from tinyres.errors import ConfigError, KernelError, TinyresError
 from tinyres.kernels import files, registry
+from tinyres.kernels.backends import usual
 from tinyres.kernels.contracts import CONTRACTS
-from tinyres.kernels.launch import launch
+from tinyres.kernels.launch import launch, moved
 from tinyres.kernels.shapes import RULES
 
 if TYPE_CHECKING:
     from tinyres.bench.roof import Roof
+
+    AnyRoof = Roof | DeviceRoof
 
 Tell = Callable[[str], None]
 SEEDS = (1, 2)  # of the contract's samples: the same shapes twice, so that a kernel which remembers results is caught
@@ -36,9 +41,10 @@ class Bench:
     """What a run found, as far as it came."""
 
     settings: Settings
-    roof: Roof | None  # None where nothing was timed
+    roof: AnyRoof | None  # None where nothing was timed
     rows: list[Row] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    on_gpu: bool = False
     stopped: BaseException | None = None  # what ended it before its time: Ctrl-C, or a fault
 
 
@@ -54,8 +60,18 @@ class _Run:
         self.peer = outside.load_peer(settings.peer) if settings.peer else None
         self.ops = settings.asked(tuple(dict.fromkeys(op for op, _ in self.mine)))
         self.mine = [(op, name) for op, name in self.mine if op in chosen_ops(self.ops)]
+        self.device = self._device()
         self.verdicts: dict[tuple[str, str], bool] = {}
         self.refused: list[Refusal] = []
+
+    def _device(self) -> str:
+        """Where the kernels run: as the settings say, or where those of the person's file do."""
+        devices = {registry.find(op, name).device for op, name in self.mine}
+        if len(devices) > 1:
+            raise ConfigError(
+                f"{self.settings.mine} has kernels of the CPU and of the GPU; measure one kind at a time."
+            )
+        return next(iter(devices), self.settings.device)
 
     def contract(self) -> None:
         """Check the person's kernels before anything is timed."""
@@ -74,7 +90,7 @@ class _Run:
                 kernel = registry.find(op, name)
             except TinyresError:
                 continue
-            if own or (kernel.device == "cpu" and self.settings.dtype in kernel.dtypes):
+            if own or (kernel.device == self.device and self.settings.dtype in kernel.dtypes):
                 found.append(name)
         return [name for name in found if self.keeps_contract(op, name)]
 
@@ -85,7 +101,8 @@ class _Run:
 
     def _contract(self, op: str, name: str) -> float:
         dtype, case = self.settings.dtype, next(CONTRACTS[op].cases(np.random.default_rng(0)))
-        arrays = tuple(np.ascontiguousarray(a.astype(dtype)) if a.dtype.kind == "f" else a for a in case.arrays)
+        hosts = (np.ascontiguousarray(a.astype(dtype)) if a.dtype.kind == "f" else a for a in case.arrays)
+        arrays = tuple(moved(a, self.device) for a in hosts)
         error = max(check_kernel(op, name, dtype, seed=seed).error for seed in SEEDS)
         right = [str(kind) for _, kind in RULES[op](*arrays, **case.params)]
         outside.returned_types(op, name, arrays, case.params, right)
@@ -112,11 +129,11 @@ class _Run:
         prepared: list[Callable[[], object]] = []
 
         def check() -> float:
-            pair = peer.prepare(problem.op, case.arrays, case.params)
+            pair = peer.prepare(problem.op, problem.placed(self.device), case.params)
             if pair is None:
                 return 0.0
             call, read = pair
-            error = problem.compare(peer.name, read(call()))
+            error = problem.compare(peer.name, read(call()), peer.precision)
             prepared.append(call)
             return error
 
@@ -125,48 +142,51 @@ class _Run:
 
     def reference(self, problem: Problem, names: list[str]) -> str:
         """Whom the others are compared with: the peer, else the kernel that runs by default, else the first."""
-        usual = registry.resolve(problem.op, problem.dtype, "cpu").name
-        first_choices = (self.peer.name if self.peer else "", usual, names[0])
+        first_choices = (self.peer.name if self.peer else "", *usual(problem.op, self.device), names[0])
         return next(name for name in first_choices if name in names)
 
-    def groups(self, roof: Roof) -> Iterator[list[Row]]:
+    def groups(self, roof: AnyRoof) -> Iterator[list[Row]]:
         """The rows of one op and shape, or of one net, after the other."""
         if self.settings.steps:
             good = {op: name for op, name in self.mine if self.keeps_contract(op, name)}
-            yield from time_steps(self.settings, good, roof, self.refuse)
+            yield from time_steps(self.settings, good, roof, self.refuse, self.device)
             return
         for op, layer, nets in chosen(self.settings.nets, self.ops):
             batch = self.settings.batch or usual_batch(nets)
-            if rows := self.time(Problem(op, layer, nets, batch, self.settings.dtype), roof):
-                yield rows
+            yield from self.time(Problem(op, layer, nets, batch, self.settings.dtype), roof)
 
     def refuse(self, refusal: Refusal) -> None:
         """Say who is wrong, and remember it."""
         self.refused.append(refusal)
         self.tell(f"REFUSED {refusal.reason}")
 
-    def time(self, problem: Problem, roof: Roof) -> list[Row]:
+    def check(self, problem: Problem, names: list[str]) -> dict[str, float]:
+        """Hold kernels against the oracle at a problem; the error of each that is right."""
+        checked = {name: self.passes(problem.op, problem.name, name, partial(problem.check, name)) for name in names}
+        return {name: error for name, error in checked.items() if error is not None}
+
+    def time(self, problem: Problem, roof: AnyRoof) -> Iterator[list[Row]]:
         """Check every contender at these very arrays, then let those that are right take turns."""
-        contenders, errors = [], {}
-        for name in self.kernels(problem.op):
-            error = self.passes(problem.op, problem.name, name, partial(problem.check, name))
-            if error is not None:
-                contenders.append(_kernel(problem, name))
-                errors[name] = error
+        errors = self.check(problem, self.kernels(problem.op))
+        contenders = [_kernel(problem, name) for name in errors]
         if contenders and (found := self.peers(problem)):
             contenders.append(found[0])
             errors[found[0].name] = found[1]
         if not contenders:
-            return []
-        before = len(roof.peaks)
+            return
+        if isinstance(roof, DeviceRoof):
+            reference = self.reference(problem, list(errors))
+            yield from device.time(problem, errors, roof, self.settings, self.peer, reference)
+            return
+        before = roof.mark()
         times = interleaved(contenders, self.settings.repeats, self.settings.seconds, roof.sample)
         attainable = roof.since(before).attainable(problem.operations, problem.bytes)
         reference = self.reference(problem, list(times))
-        return [
+        yield [
             Row(
                 op=problem.op, layer=problem.layer.name, batch=problem.batch, dtype=problem.dtype, kernel=name,
                 seconds=seconds, operations=problem.operations, traffic=problem.bytes, attainable=attainable,
-                error=errors[name], allowed=problem.allowed, checked=problem.checked, reference=reference,
+                error=errors[name], allowed=problem.allowed(), checked=problem.checked, reference=reference,
                 ratio=ratio(seconds, times[reference]), nets=list(problem.nets),
             )
             for name, seconds in times.items()
@@ -197,20 +217,34 @@ def measure_all(settings: Settings, tell: Tell) -> Bench:
     ConfigError, KernelError
         A setting that makes no sense, or a person's file that cannot be used; nothing has been timed.
     """
-    if reason := registry.backend("numba").missing():
-        raise KernelError(f"bench measures the roof with compiled code: {reason}.")
-    from tinyres.bench.roof import measure
+    with device.gpu(settings, tell) as has_clock:
+        run = _Run(settings, tell)
+        run.contract()
+        if run.mine and len(run.refused) == len(run.mine):  # nothing of the person's is left to be timed
+            return Bench(settings, None, refused=run.refused)
+        return _timed(run, tell) if has_clock else _checked(run, tell)
 
-    run = _Run(settings, tell)
-    run.contract()
-    if run.mine and len(run.refused) == len(run.mine):  # nothing of the person's is left to be timed
-        return Bench(settings, None, refused=run.refused)
-    roof = measure(settings.dtype)
-    bench = Bench(settings, roof, refused=run.refused)
-    tell(
-        f"roof: {roof.peak:,.0f} GFLOP/s, {roof.bandwidth:.1f} GB/s in {settings.dtype}, threads: {roof.threads}; "
-        "measured again between the rounds\n"
-    )
+
+def _checked(run: _Run, tell: Tell) -> Bench:
+    """The kernels at every layer, on a GPU that has no clock; the person's alone, where there are such."""
+    settings, mine = run.settings, dict(run.mine)
+    for op, layer, nets in chosen(settings.nets, run.ops):
+        problem = Problem(op, layer, nets, settings.batch or device.EMULATED_BATCH, settings.dtype)
+        names = run.kernels(op) if not mine else [mine[op]] if run.keeps_contract(op, mine[op]) else []
+        for name, error in run.check(problem, names).items():
+            allowed = problem.allowed(registry.find(op, name).precision)
+            tell(f"right  {op}  {problem.name}, {name}: error {error:.0e}, {allowed:.0e} allowed")
+    return Bench(settings, None, refused=run.refused)
+
+
+def _timed(run: _Run, tell: Tell) -> Bench:
+    settings = run.settings
+    if run.device == "cpu" and (reason := registry.backend("numba").missing()):
+        raise KernelError(f"bench measures the roof with compiled code: {reason}.")
+    module = importlib.import_module(f"tinyres.bench.{'device_roof' if run.device == 'cuda' else 'roof'}")
+    roof: AnyRoof = module.measure(settings.dtype)
+    bench = Bench(settings, roof, refused=run.refused, on_gpu=run.device == "cuda")
+    tell(f"{roof.sentence()}\n")
     tell(HEAD)
     try:
         for rows in run.groups(roof):

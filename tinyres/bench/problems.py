@@ -19,7 +19,7 @@ from tinyres.conformance import check_call, compare, oracle
 from tinyres.kernels import registry
 from tinyres.kernels.contracts import CONTRACTS, Case
 from tinyres.kernels.contracts.batch_norm import EPS, off_the_kink
-from tinyres.kernels.launch import launch
+from tinyres.kernels.launch import launch, moved
 from tinyres.kernels.shapes import RULES
 
 Array = Any
@@ -59,10 +59,9 @@ class Problem:
         """Compulsory traffic: every input read once, every result written once."""
         return CONTRACTS[self.op].bytes(self.case, self.dtype)
 
-    @property
-    def allowed(self) -> float:
-        """Largest error of a result, relative to its scale."""
-        return CONTRACTS[self.op].tolerance(self.case, self.dtype)
+    def allowed(self, precision: str = "full") -> float:
+        """Largest error of a result, relative to its scale, for a kernel that declares this precision."""
+        return CONTRACTS[self.op].tolerance(self.case, self.dtype, precision)
 
     @cached_property
     def wanted(self) -> tuple[Array, ...]:
@@ -70,7 +69,7 @@ class Problem:
         if self._affordable(self.layer, self.batch):
             return oracle(self.op, self.case.arrays, self.case.params)
         exact = tuple(a.astype(np.float64) if a.dtype.kind == "f" else a for a in self.case.arrays)
-        with registry.use(**{self.op: "numpy"}):
+        with registry.use(**{self.op: "numpy" if "numpy" in registry.names(self.op) else "naive"}):
             results = launch(self.op, *exact, **self.case.params)
         return results if isinstance(results, tuple) else (results,)
 
@@ -95,14 +94,19 @@ class Problem:
         """Hold a kernel against the oracle; the largest relative error, or NonconformingError with the place."""
         if self.sample is not None:
             self.sample.check(kernel)
-        said = f"{self.name}, {self.dtype}"
-        return check_call(self.op, kernel, self.case.arrays, self.case.params, self.wanted, self.allowed, said)
+        said, found = f"{self.name}, {self.dtype}", registry.find(self.op, kernel)
+        arrays, allowed = self.placed(found.device), self.allowed(found.precision)
+        return check_call(self.op, kernel, arrays, self.case.params, self.wanted, allowed, said)
 
-    def compare(self, name: str, got: Any) -> float:
+    def placed(self, device: str) -> tuple[Array, ...]:
+        """The arrays of `case` on a device."""
+        return tuple(moved(array, device) for array in self.case.arrays)
+
+    def compare(self, name: str, got: Any, precision: str = "full") -> float:
         """Hold somebody's results against the right ones, as `check` does."""
         results = zip(got if isinstance(got, tuple) else (got,), self.wanted, strict=True)
         said = f"{name} of {self.op}, {self.name}: result"
-        return max(compare(a, b, self.allowed, f"{said} {number}") for number, (a, b) in enumerate(results))
+        return max(compare(a, b, self.allowed(precision), f"{said} {number}") for number, (a, b) in enumerate(results))
 
     @property
     def checked(self) -> str:
@@ -142,8 +146,10 @@ def _conv(op: str, layer: Layer, n: int, rng: np.random.Generator, dtype: Any) -
     x, w = _normal(rng, dtype, *x_shape), _normal(rng, dtype, *w_shape)
     y_shape = RULES["conv2d"](x, w, **geometry)[0][0]
     taps = layer.window**2
-    if op == "conv2d":
-        return Case("", (x, w), geometry, taps * layer.channels)
+    if op in ("conv2d", "conv2d_stats"):
+        return Case(
+            "", (x, w), geometry, taps * layer.channels + (n * y_shape[1] * y_shape[2] if op != "conv2d" else 0)
+        )
     dy = _normal(rng, dtype, *y_shape)
     if op == "conv2d_input":
         return Case("", (dy, w), geometry | {"shape": x_shape}, taps * layer.filters)
@@ -168,6 +174,8 @@ def _map(op: str, layer: Layer, n: int, rng: np.random.Generator, dtype: Any) ->
         "bn_relu": (x, gamma, beta),
         "bn_add_relu": (x, gamma, beta, other),
         "batch_norm_eval": (x, gamma, beta, mean, variance),
+        "bn_relu_eval": (x, gamma, beta, mean, variance),
+        "bn_add_relu_eval": (x, gamma, beta, mean, variance, other),
         "batch_norm_gradient": (dy, x, gamma, mean, variance),
         "bn_relu_gradient": (dy, off_the_kink(x, gamma, beta, mean, variance), gamma, beta, mean, variance),
         "bn_add_relu_gradient": (dy, np.maximum(other, 0), x, gamma, mean, variance),

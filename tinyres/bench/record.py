@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,12 +24,14 @@ from tinyres import machine
 from tinyres.bench.measure import Bench
 from tinyres.bench.results import Row
 from tinyres.errors import ConfigError
+from tinyres.kernels import cuda
+from tinyres.kernels.cuda import driver
 from tinyres.kernels.on_numba.threads import thread_count
 from tinyres.train.folder import write_atomically
 from tinyres.train.start import versions
 
 SCHEMA = "tinyres-bench-1"
-MORE_VERSIONS = ("numba", "llvmlite", "torch")
+MORE_VERSIONS = ("numba", "llvmlite", "torch", *driver.CUPY, *driver.WHEELS)
 VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -44,7 +46,10 @@ class Record:
     @property
     def machine(self) -> tuple[Any, ...]:
         """What has to be the same for times to be comparable."""
-        return tuple(self.entries["machine"].get(name) for name in ("processor", "cores"))
+        return (
+            *(self.entries["machine"].get(name) for name in ("processor", "cores")),
+            *([self.entries["machine"]["gpu"]["name"]] if "gpu" in self.entries["machine"] else []),
+        )
 
 
 def write(bench: Bench, path: Path) -> None:
@@ -60,7 +65,8 @@ def write(bench: Bench, path: Path) -> None:
             "system": platform.platform(),
             "vectors": machine.simd(),
             "blas": asdict(blas),
-        },
+        }
+        | ({"gpu": _gpu()} if bench.on_gpu else {}),
         "threads": {"blas": blas.threads, "kernels": thread_count()}
         | {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "versions": versions() | _more_versions(),
@@ -91,7 +97,7 @@ def read(path: Path) -> Record:
         said = f"is of schema {schema!r}" if schema else "has no schema"
         raise ConfigError(f"{path} {said}, and {SCHEMA!r} is wanted; name a bench.json of this version.")
     try:
-        rows = [Row(**{f.name: entry[f.name] for f in fields(Row)}) for entry in entries["rows"]]
+        rows = [_row(entry) for entry in entries["rows"]]
         if not all(row.median > 0 for row in rows):
             raise ValueError("a time is not above 0")
         record = Record(path, rows, entries)
@@ -99,6 +105,24 @@ def read(path: Path) -> Record:
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ConfigError(f"{path} is damaged ({type(error).__name__}: {error}); measure again.") from None
     return record
+
+
+def _row(entry: dict[str, Any]) -> Row:
+    """A row as it stands in a file; `nets` and what follows it may be missing in an older one."""
+    optional = {f.name for f in fields(Row) if f.name not in entry and f.default is not MISSING}
+    return Row(**{f.name: entry[f.name] for f in fields(Row) if f.name not in optional})
+
+
+def _gpu() -> dict[str, Any]:
+    """The GPU that was measured, with its driver."""
+    found, known = cuda.properties(), driver.cuda_of_driver()
+    return {
+        "name": found.name,
+        "capability": ".".join(map(str, found.capability)),
+        "multiprocessors": found.multiprocessors,
+        "memory": found.memory,
+        "driver_cuda": ".".join(map(str, known)) if known else None,
+    }
 
 
 def _more_versions() -> dict[str, str]:

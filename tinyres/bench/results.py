@@ -34,11 +34,13 @@ class Row:
     reference: str  # the contender that `ratio` is to
     ratio: float  # median over the rounds of this time by the reference's in the same round
     nets: list[str] = field(default_factory=list)
+    mode: str = ""  # on a GPU: cold or hot, and `eager` where no graph can hold the kernel
+    precision: str = "full"  # that the kernel declares
 
     @property
-    def key(self) -> tuple[str, str, int, str, str]:
+    def key(self) -> tuple[str, str, int, str, str, str]:
         """What makes two rows of two files the same measurement."""
-        return self.op, self.layer, self.batch, self.dtype, self.kernel
+        return self.op, self.layer, self.batch, self.dtype, self.mode, self.kernel
 
     @property
     def median(self) -> float:
@@ -93,7 +95,7 @@ class Refusal:
 def heading(rows: list[Row]) -> str:
     """The line above the rows of one op and shape: what it is, and what it costs."""
     row = rows[0]
-    title = f"{row.op}  {row.layer}, batch {row.batch}, {row.dtype}"
+    title = f"{row.op}  {row.layer}, batch {row.batch}, {row.dtype}" + (f", {row.mode}" if row.mode else "")
     if row.op == STEP:
         return f"{title}: {_amount(row.operations, 'FLOP')} in its convolutions" if row.operations else title
     roof = f", roof {row.attainable:.3g} GFLOP/s" if row.attainable else ""

@@ -66,8 +66,19 @@ class Roof:
             self.peaks.append(_peak(self.dtype, self.threads))
             self.bandwidths.append(_triad(self._arrays))
 
+    def mark(self) -> int:
+        """Where the samples stand, for `since`."""
+        return len(self.peaks)
+
+    def sentence(self) -> str:
+        """For a person, before the table."""
+        return (
+            f"roof: {self.peak:,.0f} GFLOP/s, {self.bandwidth:.1f} GB/s in {self.dtype}, threads: {self.threads}; "
+            "measured again between the rounds"
+        )
+
     def since(self, first: int) -> Roof:
-        """The roof of the samples from number `first` on."""
+        """The roof of the samples from a mark on."""
         later = self.peaks[first:], self.bandwidths[first:]
         return Roof(
             self.dtype, self.threads, self.array_bytes, *(later if all(later) else (self.peaks, self.bandwidths))

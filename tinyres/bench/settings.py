@@ -35,8 +35,11 @@ class Settings:
     """For one op at one shape: no new round after that long, once five are done."""
     steps: tuple[str, ...] = ()
     """Instead of kernels, whole training steps (forward, backward, SGD) of these CIFAR nets."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """cuda: kernels of the GPU, cold and hot, in graphs, against its own roof."""
     mine: Path | None = None
-    """A Python file with kernels of yours: @tinyres.kernels.kernel("conv2d", "mine"), or functions named like ops."""
+    """A .py with kernels of yours, @tinyres.kernels.kernel("conv2d", "mine") or functions named like ops (Numba-CUDA's
+    too), or a .cu as benchmarks/example.cu; a .cu is checked without a GPU, and timed only on one."""
     peer: Path | None = None
     """A Python file that does the same with another library, as benchmarks/torch_peer.py does."""
     against: Path | None = None
@@ -68,6 +71,11 @@ class Settings:
         for name in self.kernels:
             if name not in known and self.mine is None:
                 raise ConfigError(f"there is no kernel {name!r}{nearest(name, known)}.")
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it is about kernels of a GPU, as far as the settings say."""
+        return self.device == "cuda" or (self.mine is not None and self.mine.suffix == ".cu")
 
     def asked(self, mine: tuple[str, ...]) -> tuple[str, ...]:
         """The ops to measure; `mine` are those of a person's file."""

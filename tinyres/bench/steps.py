@@ -1,7 +1,10 @@
 """Whole training steps: forward, backward, SGD on one batch of random images, on one backend after the other.
 
+On a GPU each choice of kernels is timed twice: `graph`, its steps replayed, and `eager`, launched by Python.
+
 Before anything is timed, each backend takes the same first step of a net of eight layers of the same family, from the
-same weights, and its gradient is held against that of the first backend: |g - g'| / |g| at most `ALLOWED`. Eight layers
+same weights, and its gradient is held against that of the first backend, on a GPU of
+the CPU: |g - g'| / |g| at most `ALLOWED`. Eight layers
 have every op and shape of the deeper net (shortcuts included); through more, a plain net makes of float32 rounding
 whatever it likes, since its gradients grow from layer to layer.
 """
@@ -16,25 +19,32 @@ import numpy as np
 
 from tinyres import models, ops
 from tinyres.bench.clock import Contender, interleaved, ratio
+from tinyres.bench.device_clock import DeviceContender, whole
 from tinyres.bench.layers import NETS, layers_of
 from tinyres.bench.problems import make_case
 from tinyres.bench.results import STEP, Refusal, Row
 from tinyres.bench.settings import Settings
-from tinyres.errors import ConfigError
+from tinyres.errors import ConfigError, KernelError
 from tinyres.kernels import registry
 from tinyres.kernels.contracts import CONTRACTS
+from tinyres.kernels.launch import moved
 from tinyres.optim import SGD
 from tinyres.tensor import Tensor
 
 if TYPE_CHECKING:
+    from tinyres.bench.device_roof import DeviceRoof
     from tinyres.bench.roof import Roof
 
-ALLOWED = 1e-2
+    AnyRoof = Roof | DeviceRoof
+
+# By the precision of the products. Measured over 8 layers: TF32 1e-3, bfloat16 1e-2.
+ALLOWED = {"full": 1e-2, "3xtf32": 1e-2, "tf32": 3e-2, "bf16": 2e-1}
+LAUNCHES = 5  # of a step between two events
 SIZE, CLASSES, BATCH = 32, 10, 128
 
 
 def time_steps(
-    settings: Settings, mine: Mapping[str, str], roof: Roof, refuse: Callable[[Refusal], None]
+    settings: Settings, mine: Mapping[str, str], roof: AnyRoof, refuse: Callable[[Refusal], None], device: str = "cpu"
 ) -> Iterator[list[Row]]:
     """Rows of each net that the settings name.
 
@@ -43,59 +53,91 @@ def time_steps(
     settings : Settings
     mine : mapping
         Op -> the person's kernel of it, which one contender uses beside the default kernels.
-    roof : Roof
+    roof : Roof or DeviceRoof
         Sampled between the rounds.
     refuse : callable
         Is given a contender whose gradient is not that of the first.
+    device : {"cpu", "cuda"}
     """
     batch = settings.batch or BATCH
     rng = np.random.default_rng(0)
     images = rng.standard_normal((batch, SIZE, SIZE, 3), dtype=np.dtype(settings.dtype))
     labels = rng.integers(CLASSES, size=batch)
     for model in settings.steps:
-        contenders, errors, right = [], {}, None
-        for name, choices in _choices(settings, mine).items():
-            step, gradient = _step(re.sub(r"\d+", "8", model), images, labels)
-            with registry.use(**choices):
-                step()
-            got = gradient()
-            if right is None and not np.isfinite(got).all():
+        small, choices = re.sub(r"\d+", "8", model), _choices(settings, mine, device)
+        right = _gradient(small, images, labels, {}, "cpu") if device == "cuda" else None
+        errors, against = {}, "the CPU" if device == "cuda" else ""
+        for name, chosen in choices.items():
+            got, allowed = _gradient(small, images, labels, chosen, device), ALLOWED[_precision(chosen)]
+            if not np.isfinite(got).all():
                 refuse(Refusal(STEP, model, name, f"the gradient of a step with {name!r} is not a number everywhere."))
                 continue
-            right = got if right is None else right
-            errors[name] = float(np.linalg.norm(got - right) / np.linalg.norm(right))
-            if errors[name] <= ALLOWED:
-                contenders.append(Contender(name, _step(model, images, labels)[0], choices))
+            right, against = (got, name) if right is None else (right, against)
+            error = float(np.linalg.norm(got - right) / np.linalg.norm(right))
+            if error <= allowed:
+                errors[name] = error
             else:
                 reason = (
-                    f"a step with {name!r} has another gradient than with {contenders[0].name!r}: they differ by "
-                    f"{errors[name]:.1e} of its norm, {ALLOWED:.0e} allowed."
+                    f"a step with {name!r} has another gradient than with {against!r}: they differ by "
+                    f"{error:.1e} of its norm, {allowed:.0e} allowed."
                 )
                 refuse(Refusal(STEP, model, name, reason))
-        if not contenders:
-            continue
-        times = interleaved(contenders, settings.repeats, settings.seconds, roof.sample)
-        operations, usual = _operations(model, batch, settings.dtype), registry.DEFAULTS["cpu"][0]
-        reference = usual if usual in times else contenders[0].name
-        yield [
-            Row(
-                op=STEP, layer=model, batch=batch, dtype=settings.dtype, kernel=name, seconds=seconds,
-                operations=operations, traffic=0, attainable=None, error=errors[name], allowed=ALLOWED,
-                checked=f"gradient of a first step of 8 layers, with that of {contenders[0].name}", reference=reference,
-                ratio=ratio(seconds, times[reference]), nets=[model],
-            )
-            for name, seconds in times.items()
-        ]  # fmt: skip
+        for mode in ("graph", "eager") if device == "cuda" and errors else [""] if errors else []:
+            contenders = [contender(name, model, images, labels, choices[name], mode) for name in errors]
+            times = interleaved(contenders, settings.repeats, settings.seconds, roof.sample)
+            usual = registry.DEFAULTS[device][0]
+            reference = usual if usual in times else contenders[0].name
+            yield [
+                Row(
+                    op=STEP, layer=model, batch=batch, dtype=settings.dtype, kernel=name, seconds=times[name],
+                    operations=_operations(model, batch, settings.dtype), traffic=0, attainable=None,
+                    error=errors[name], allowed=ALLOWED[_precision(choices[name])],
+                    checked=f"gradient of a first step of 8 layers, with that of {against}", reference=reference,
+                    ratio=ratio(times[name], times[reference]), nets=[model],
+                    mode=f"{mode}, eager" if mode == "graph" and getattr(each, "eager", False) else mode,
+                    precision=_precision(choices[name]),
+                )
+                for each in contenders for name in [each.name]
+            ]  # fmt: skip
 
 
-def _choices(settings: Settings, mine: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+def contender(
+    name: str, model: str, images: Any, labels: Any, choices: Mapping[str, str], mode: str, classes: int = CLASSES
+) -> Contender:
+    """Somebody's training steps: on the CPU, or on a GPU as `graph` or `eager`."""
+    step, _ = _step(model, images, labels, "cuda" if mode else "cpu", classes)
+    if not mode:
+        return Contender(name, step, choices)
+    eager = mode == "eager"
+    return DeviceContender(name, step, choices, calls=[step], make=whole(step), eager=eager, fewest=LAUNCHES)
+
+
+def _gradient(model: str, images: Any, labels: Any, choices: Mapping[str, str], device: str) -> Any:
+    """The gradient of a first step."""
+    step, gradient = _step(model, images, labels, device)
+    with registry.use(**choices):
+        step()
+    return gradient()
+
+
+def _precision(choices: Mapping[str, str]) -> str:
+    """Of the products of the convolutions, under a choice of kernels."""
+    with registry.use(**choices):
+        chosen = registry.in_force().get("conv2d")
+    return registry.find("conv2d", chosen).precision if chosen else "full"
+
+
+def _choices(settings: Settings, mine: Mapping[str, str], device: str) -> dict[str, Mapping[str, str]]:
     """Contender -> the kernels in force during its steps: each name that has a convolution, and the person's own."""
     found: dict[str, Mapping[str, str]] = {}
     for name in registry.names("conv2d"):
         if name in mine.values() or (name not in settings.kernels if settings.kernels else name == "naive"):
             continue
-        kernel = registry.find("conv2d", name)
-        if kernel.device == "cpu" and settings.dtype in kernel.dtypes:
+        try:
+            kernel = registry.find("conv2d", name)
+        except KernelError:  # not on this machine
+            continue
+        if kernel.device == device and settings.dtype in kernel.dtypes:
             found[name] = {"all": name}
     if mine:
         found["default + mine"] = dict(mine)
@@ -104,17 +146,21 @@ def _choices(settings: Settings, mine: Mapping[str, str]) -> dict[str, Mapping[s
     return found
 
 
-def _step(model: str, images: Any, labels: Any) -> tuple[Callable[[], object], Callable[[], Any]]:
+def _step(
+    model: str, images: Any, labels: Any, device: str, classes: int = CLASSES
+) -> tuple[Callable[[], object], Callable[[], Any]]:
     """A step from the first weights on, and the gradient that it left."""
-    net = models.create(model, num_classes=CLASSES).astype(images.dtype)
+    net = models.create(model, num_classes=classes, in_channels=images.shape[-1]).astype(images.dtype)
+    net = net.to(device) if device != "cpu" else net
+    x, wanted = moved(images, device), moved(labels, device)
     optimizer = SGD(net.parameters(), 1e-3)
 
     def step() -> float:
-        loss = ops.softmax_cross_entropy(net(Tensor(images)), labels)
+        loss = ops.softmax_cross_entropy(net(Tensor(x)), wanted)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return loss.item()
+        return loss.item() if device == "cpu" else 0.0  # to look at it would be to wait for the GPU
 
     def gradient() -> Any:
         return np.concatenate([p.grad.numpy().ravel() for p in net.parameters() if p.grad is not None])

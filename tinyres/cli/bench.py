@@ -81,6 +81,7 @@ def _draw(new: Record, folder: Path) -> None:
     roof, of = new.entries["roof"], new.entries["machine"]
     if roof is None:  # nothing was timed
         return
-    title = f"Roofline: {of['processor']}, {roof['threads']} threads, {roof['dtype']}; {new.entries['date'][:10]}"
+    where = of["gpu"]["name"] if "gpu" in of else f"{of['processor']}, {roof['threads']} threads"
+    title = f"Roofline: {where}, {roof['dtype']}; {new.entries['date'][:10]}"
     for file in figure.draw(new.rows, roof, title, folder):
         print(file)
