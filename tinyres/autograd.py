@@ -16,7 +16,7 @@ from typing import Any
 from tinyres.errors import DtypeError, GradientError, ShapeError
 from tinyres.function import Edge, Function, edge_of, order_of, recording
 from tinyres.kernels import registry
-from tinyres.kernels.launch import launch
+from tinyres.kernels.launch import Array, launch
 from tinyres.tensor import Tensor
 
 Listener = Callable[[Function, Edge, Tensor], None]
@@ -112,6 +112,8 @@ def run_backward(
     heap: list[tuple[int, Function | Tensor]] = []
     found: dict[tuple[int, int], Tensor] = {}
     listeners = _listeners.get()
+    # parameters whose slot a node may write to: nobody else has in this pass, and the gradients are final
+    slots: set[int] | None = None if create_graph or wanted is not None else set()
 
     def send(edge: Edge, gradient: Tensor) -> None:
         owner, index = (edge, 0) if isinstance(edge, Tensor) else edge
@@ -140,7 +142,7 @@ def run_backward(
                 if wanted is None and gradients[0] is not None:
                     _accumulate(owner, gradients[0])
                 continue
-            for edge, gradient in _step_back(owner, gradients, useful, wanted):
+            for edge, gradient in _step_back(owner, gradients, useful, wanted, slots):
                 for listener in listeners:
                     listener(owner, edge, gradient)
                 send(edge, gradient)
@@ -177,7 +179,11 @@ def _ancestors_of(roots: Sequence[Tensor], wanted: set[tuple[int, int]]) -> set[
 
 
 def _step_back(
-    node: Function, gradients: list[Tensor | None], useful: set[int] | None, wanted: set[tuple[int, int]] | None
+    node: Function,
+    gradients: list[Tensor | None],
+    useful: set[int] | None,
+    wanted: set[tuple[int, int]] | None,
+    taken: set[int] | None,
 ) -> list[tuple[Edge, Tensor]]:
     """One node: its cotangents to those of its inputs, checked."""
     if useful is None and not node.edges:
@@ -189,7 +195,9 @@ def _step_back(
         if (unfolded := node.unfold()) is not None:
             return _go_on_to(unfolded, gradients, useful, wanted)
         node.recall()
+        node.slots = tuple([None if taken is None else _slot(edge, taken) for edge in node.edges])
         returned = node.backward(*gradients)
+        node.slots = ()  # for this pass only
     if "y" in node.keeps:
         del node.y
     inputs = returned if isinstance(returned, tuple) else (returned,)
@@ -204,6 +212,14 @@ def _step_back(
             raise _misfit(gradient, *like, f"{node.name}.backward returned for input {position}")
         sent.append((edge, gradient))
     return sent
+
+
+def _slot(edge: Edge | None, taken: set[int]) -> Array | None:
+    """Where the gradient of a parameter will be stored, if it has none yet and nobody was told the place before."""
+    if not isinstance(edge, Tensor) or edge.slot is None or edge.grad is not None or edge.order in taken:
+        return None
+    taken.add(edge.order)
+    return edge.slot
 
 
 def _go_on_to(
@@ -250,5 +266,7 @@ def _accumulate(leaf: Tensor, gradient: Tensor) -> None:
     elif leaf.grad is not None and leaf.grad.data is leaf.slot:
         launch("add", leaf.slot, gradient.data, out=leaf.slot)
     else:  # the first gradient, or one on top of a gradient that was set by hand
-        leaf.slot[...] = (gradient if leaf.grad is None else leaf.grad + gradient).data
+        whole = (gradient if leaf.grad is None else leaf.grad + gradient).data
+        if whole is not leaf.slot:  # it may have been computed there
+            leaf.slot[...] = whole
         leaf.grad = Tensor(leaf.slot)

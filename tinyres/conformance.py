@@ -69,10 +69,10 @@ def check_kernel(op: str, name: str, dtype: str = "float32", *, seed: int = SEED
     cases = list(contract.cases(np.random.default_rng(seed)))
     for case in cases:
         allowed = contract.tolerance(case, dtype, chosen.precision)
-        for layout in (_contiguous, _strided):
+        for layout in (_contiguous, _strided, *((_shifted,) if chosen.device == "cuda" else ())):
             hosts = tuple(a.astype(dtype) if a.dtype.kind == "f" else a for a in case.arrays)
             arrays = tuple(layout(moved(a, chosen.device)) for a in hosts)
-            said = f"case {case.name}, {dtype}{', non-contiguous' if layout is _strided else ''}"
+            said = f"case {case.name}, {dtype}{LAYOUTS[layout]}"
             error = check_call(op, name, arrays, case.params, oracle(op, hosts, case.params), allowed, said)
             if error / allowed > worst.error / worst.allowed:
                 worst = Verdict(error, allowed, 0)
@@ -91,6 +91,16 @@ def _contiguous(array: Array) -> Array:
 def _strided(array: Array) -> Array:
     """The same values with a gap after each."""
     return array_module(array).repeat(array, 2, axis=-1)[..., ::2] if array.ndim else array
+
+
+def _shifted(array: Array) -> Array:
+    """The same values one element after the start of an allocation, where parameters in a flat buffer may lie."""
+    home = array_module(array).zeros(array.size + 1, array.dtype)
+    home[1:] = array.reshape(-1)
+    return home[1:].reshape(array.shape)
+
+
+LAYOUTS = {_contiguous: "", _strided: ", non-contiguous", _shifted: ", not aligned"}
 
 
 def check_call(
@@ -159,7 +169,7 @@ def check_call(
 class _Frame:
     """Memory for a result: NaN (or -1) inside, and a border on both sides that nobody may write to."""
 
-    BORDER = 64
+    BORDER = 65  # odd, so that the result is not aligned to more than one value
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], device: str) -> None:
         size, self.mark = math.prod(shape), np.nan if dtype.kind == "f" else -1

@@ -90,6 +90,8 @@ class Function:
         Which arrays `forward` leaves on `self` for `backward`, to be freed with the rest.
 
     In `backward`, `self.needs` says for each input whether its gradient is wanted; None may stand for one that is not.
+    `self.slot(i)` is the place where the gradient of input i, a parameter, will be stored, or None: a backward that can
+    write there (`out` of the Function it applies) spares a copy.
     Where a Function has several results, the cotangent of one that nothing used is None.
 
     A Function that kept nothing of a graph inside it has `unfold` instead of `backward`: it makes that graph again,
@@ -110,6 +112,8 @@ class Function:
     hooks: dict[int, list[Any]]
     results: int
     stands_for: frozenset[int] = frozenset()
+    slots: tuple[Array | None, ...] = ()
+    out: Array | tuple[Array | None, ...] | None = None  # where the kernel is to write its results, see `launch`
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -122,7 +126,11 @@ class Function:
 
     def kernel(self, *arrays: Array, **params: Any) -> Any:
         """Run the kernel chosen for this op."""
-        return launch(self.op, *arrays, **params)
+        return launch(self.op, *arrays, out=self.out, **params)
+
+    def slot(self, position: int) -> Array | None:
+        """Where the gradient of that input will be stored, for `out`; None where it is nowhere yet."""
+        return self.slots[position] if self.slots else None
 
     def forward(self, *arrays: Any, **_: Any) -> Array | tuple[Array, ...]:
         """Arrays to the result, or to a tuple of results."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import tinyres
 from tinyres import Tensor, models, nn, ops
 from tinyres.errors import DtypeError
+from tinyres.kernels.launch import launch as original
 from tinyres.nn.flat import Flat, runs
 from tinyres.nn.module import Parameter
 
@@ -112,3 +114,52 @@ def test_a_module_without_parameters_has_nothing_to_flatten():
     net = nn.Sequential(nn.ReLU(), nn.Flatten())
     assert net.flatten() is net
     assert net.astype(np.float64) is net
+
+
+def layer(seed=0):
+    """A convolution with its batch norm, and a loss of theirs."""
+    conv, bn = nn.Conv2d(3, 4, 3, padding=1, rng=seed), nn.BatchNorm2d(4)
+    net = nn.Sequential(conv, bn)
+    Flat(list(net.parameters()))
+    return net
+
+
+def test_gradients_are_computed_in_their_slots(rng, monkeypatch):
+    written = []
+
+    def launch(op, *arrays, out=None, **params):
+        written.extend(a for a in (out if isinstance(out, tuple) else (out,)) if a is not None)
+        return original(op, *arrays, out=out, **params)
+
+    monkeypatch.setattr("tinyres.function.launch", launch)
+    net = layer()
+    net(rng.standard_normal((2, 5, 6, 3)).astype(np.float32)).backward(
+        rng.standard_normal((2, 5, 6, 4)).astype(np.float32)
+    )
+    assert {id(a) for a in written} == {id(p.slot) for p in net.parameters()}
+    assert all(p.grad.data is p.slot for p in net.parameters())
+
+
+def test_a_weight_that_is_used_twice_gets_the_sum(rng):
+    """Only one of the two may write to the slot; the sum is stored there afterwards."""
+    x, y = (rng.standard_normal((2, 5, 6, 3)).astype(np.float32) for _ in range(2))
+    a, b = (rng.standard_normal((2, 5, 6, 4)).astype(np.float32) for _ in range(2))
+    net = layer()
+    both = net(x) * a + net(y) * b
+    both.sum().backward()
+    together = [p.grad.numpy().copy() for p in net.parameters()]
+    for p in net.parameters():
+        p.grad = None
+    (net(x) * a).sum().backward()
+    (net(y) * b).sum().backward()  # adds to what is there
+    for p, whole in zip(net.parameters(), together, strict=True):
+        np.testing.assert_allclose(p.grad.numpy(), whole, rtol=1e-4, atol=1e-4)
+
+
+def test_a_graph_of_gradients_never_lies_in_a_slot(rng):
+    net = layer().astype("float64")
+    x = Tensor(rng.standard_normal((2, 5, 6, 3)), requires_grad=True)
+    parameters = list(net.parameters())
+    with tinyres.use(conv="numpy"):
+        found = tinyres.grad((net(x) * net(x)).sum(), parameters, create_graph=True)
+    assert all(g.data is not p.slot for g, p in zip(found, parameters, strict=True))

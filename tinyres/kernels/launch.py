@@ -69,7 +69,7 @@ _known: dict[Any, Known] = {}
 MANY = 4096  # then it begins anew: a parameter may be another one each time, such as a learning rate
 
 
-def launch(op: str, *arrays: Array, out: Array | tuple[Array, ...] | None = None, **params: Any) -> Any:
+def launch(op: str, *arrays: Array, out: Array | tuple[Array | None, ...] | None = None, **params: Any) -> Any:
     """Run an op on plain arrays with the kernel now chosen for it.
 
     Parameters
@@ -79,7 +79,8 @@ def launch(op: str, *arrays: Array, out: Array | tuple[Array, ...] | None = None
     *arrays : ndarray
         Its arrays, all of one device; floating ones of one dtype.
     out : ndarray or tuple of ndarray, optional
-        Where to write; may be the inputs themselves for ops that update in place (`sgd`). Allocated when missing.
+        Where to write; may be the inputs themselves for ops that update in place (`sgd`). What is missing, or None in
+        the tuple, is allocated.
     **params
         The op's parameters (stride, padding, eps ...).
 
@@ -162,14 +163,18 @@ def _checked(op: str, arrays: tuple[Array, ...], params: dict[str, Any]) -> tupl
     return arrays, (device, specs, registry.name_of(np.dtype(dtype)))
 
 
-def _outputs(op: str, out: Array | tuple[Array, ...] | None, specs: Spec, xp: Any) -> tuple[Array, ...]:
+def _outputs(op: str, out: Array | tuple[Array | None, ...] | None, specs: Spec, xp: Any) -> tuple[Array, ...]:
     """The arrays to write to: those given, if they fit, or new ones."""
+    allocate = memory.empty if xp is np else xp.empty
     if out is None:
-        allocate = memory.empty if xp is np else xp.empty
         return tuple(allocate(shape, dtype) for shape, dtype in specs)
-    results = out if isinstance(out, tuple) else (out,)
-    if len(results) != len(specs):
-        raise ShapeError(f"{op}: out has {len(results)} arrays and the op {len(specs)} results; give one for each.")
+    given = out if isinstance(out, tuple) else (out,)
+    if len(given) != len(specs):
+        raise ShapeError(f"{op}: out has {len(given)} arrays and the op {len(specs)} results; give one for each.")
+    results = tuple([
+        allocate(*spec) if array is None else array
+        for array, spec in zip(given, specs, strict=True)
+    ])  # fmt: skip
     for result, (shape, dtype) in zip(results, specs, strict=True):
         if result.shape != shape or result.dtype != dtype:
             raise ShapeError(f"{op}: out is {result.dtype} {list(result.shape)}, the result is {dtype} {list(shape)}.")

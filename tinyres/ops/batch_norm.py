@@ -51,7 +51,9 @@ class BatchNorm(Function):
         return y
 
     def backward(self, dy: Tensor) -> tuple[Tensor, ...]:
-        return apply_all(BatchNormGradient(self.eps, self.mean, self.variance), dy, self.x, self.gamma)
+        function = BatchNormGradient(self.eps, self.mean, self.variance)
+        function.out = None, self.slot(1), self.slot(2)
+        return apply_all(function, dy, self.x, self.gamma)
 
 
 class BatchNormGradient(Function):
@@ -121,7 +123,9 @@ class BnRelu(BatchNorm):
         return self.gradient(dy, self.x, self.gamma, self.beta)
 
     def gradient(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return apply_all(_FusedGradient(self.op + "_gradient", self.eps, self.mean, self.variance), *tensors)
+        function = _FusedGradient(self.op + "_gradient", self.eps, self.mean, self.variance)
+        function.out = None, self.slot(1), self.slot(2), *(None for _ in self.shapes[3:])
+        return apply_all(function, *tensors)
 
 
 class BnAddRelu(BnRelu):

@@ -36,8 +36,13 @@ class Conv2d(_Convolution):
     def backward(self, dy: Tensor) -> Pair:
         return (
             conv2d_input(dy, self.w, self.x.shape, **self.geometry) if self.needs[0] else None,
-            conv2d_weight(self.x, dy, self.w.shape, **self.geometry) if self.needs[1] else None,
+            self._gradient_of_w(dy) if self.needs[1] else None,
         )
+
+    def _gradient_of_w(self, dy: Tensor) -> Tensor:
+        function = Conv2dWeight(shape=self.w.shape, **self.geometry)
+        function.out = self.slot(1)
+        return apply(function, self.x, dy)
 
 
 class Conv2dStats(Conv2d):
