@@ -1,0 +1,248 @@
+// Batch norm of x [rows, channels], channels last, with ReLU and the addition of a shortcut where they are asked for.
+//
+//   statistics      mean = sum x / M,  variance = sum (x - mean)^2 / M
+//   normalise       y = (x - mean) * factor + beta (+ shortcut), not below 0 if asked
+//   gradient_sums   dbeta = sum e,  dgamma = sum e * xhat;   e = dy where the output was positive (or everywhere)
+//   gradient        dx = factor * (e - dbeta/M - xhat * dgamma/M);   
+//   factor = gamma * inv_std,  inv_std = 1 / sqrt(variance + eps),  xhat = (x - mean) * inv_std
+//
+// One pass over memory each, 4 channels at once where they divide by 4. Statistics: sum and sum of squares of
+// x - pivot, the pivot being the block's first row. As the pivot belongs to the sum, a block's variance loses no more than a
+// factor of its rows of the rounding unit, however far the mean is from 0; blocks are merged by their means in float64
+// (Chan, Golub, LeVeque 1983). The mask of bn_relu is computed again from x by the arithmetic of the forward pass, one
+// rounding (fma), which is cheaper than reading y; bn_add_relu leaves e as dshortcut in its first pass.
+//
+// Bytes at M values a channel, C channels, of size s:   statistics M C s,   normalise 2 M C s (3 with a shortcut),
+// gradient_sums 2 M C s (bn_add_relu: 4), gradient 3 M C s. Not yet run on a GPU.
+#include "reduce.cuh"
+
+template <typename T>
+struct Affine {  // one channel's (x - mean) * factor + beta
+  T mean, factor, beta;
+  __device__ __forceinline__ T operator()(T x) const { return fused(x - mean, factor, beta); }
+};
+
+template <typename T>
+__device__ __forceinline__ T inverse_deviation(T variance, T eps) { return T(1) / sqrt(variance + eps); }
+
+template <int V, typename T>
+__device__ __forceinline__ void affine(Affine<T> to[V], int channel, const T* gamma, const T* beta, const T* mean,
+                                       const T* variance, T eps) {
+#pragma unroll
+  for (int k = 0; k < V; k++) {
+    to[k].mean = mean[channel + k];
+    to[k].factor = gamma[channel + k] * inverse_deviation(variance[channel + k], eps);
+    to[k].beta = beta ? beta[channel + k] : T(0);
+  }
+}
+
+// ---- statistics: partials [blocks, 3, channels] of pivot, sum, sum of squares ---------------------------------------
+
+template <int V, typename T>
+__device__ void partial_statistics(const T* __restrict__ x, T* partials, int64_t rows, int channels, bool aligned,
+                                  T* scratch) {
+  const Part<V> at(rows, channels);
+  T pivot[V] = {}, sums[2 * V] = {};
+  if (!at.idle && at.first < at.stop) {
+    read<V>(pivot, x + at.first * channels + at.channel, aligned);
+#pragma unroll UNROLL
+    for (int64_t row = at.first + at.lane; row < at.stop; row += at.lanes) {
+      T v[V];
+      read<V>(v, x + row * channels + at.channel, aligned);
+#pragma unroll
+      for (int k = 0; k < V; k++) {
+        const T off = v[k] - pivot[k];
+        sums[k] += off;
+        sums[V + k] = fused(off, off, sums[V + k]);
+      }
+    }
+  }
+  fold<2 * V>(sums, scratch, at);
+  if (at.lane) return;
+  T* to = partials + int64_t(blockIdx.x) * 3 * channels + at.channel;
+#pragma unroll
+  for (int k = 0; k < V; k++) to[k] = pivot[k], to[channels + k] = sums[k], to[2 * channels + k] = sums[V + k];
+}
+
+template <typename T>
+__device__ void merge_statistics(const T* partials, T* mean, T* variance, int64_t rows, int channels, int tile,
+                                 double* scratch) {
+  const int begin = blockIdx.y * tile;
+  const Lanes at(min(tile, channels - begin));
+  const int channel = begin + at.column, blocks = gridDim.x;
+  const int64_t run = (rows + blocks - 1) / blocks;
+  const T* own = partials + channel;
+  double total[1] = {0}, middle = 0;
+  for (int turn = 0; turn < 2; turn++) {  // first the mean, then the squares around it
+    if (turn) {
+      if (at.lane == 0) scratch[at.column] = middle = total[0] / rows;
+      __syncthreads();
+      middle = scratch[at.column];
+      total[0] = 0;
+    }
+    for (int b = at.lane; b < blocks && !at.idle; b += at.lanes) {
+      const int64_t left = rows - b * run;
+      const double n = double(left < run ? left : run);
+      if (left <= 0) break;  // this block and those after it had no rows
+      const T* part = own + int64_t(b) * 3 * channels;
+      const double sum = fresh(part + channels), here = fresh(part) + sum / n;
+      const double squares = fresh(part + 2 * channels) - sum * (sum / n), off = here - middle;
+      total[0] += turn ? squares + n * off * off : n * here;
+    }
+    fold<1>(total, scratch, at);
+    __syncthreads();
+  }
+  if (at.lane == 0) mean[channel] = T(middle), variance[channel] = T(total[0] < 0 ? 0 : total[0] / rows);
+}
+
+template <typename T>
+__global__ void __launch_bounds__(256) statistics(const T* __restrict__ x, T* partials, int* counters, T* mean,
+                                                  T* variance, int64_t rows, int channels, int aligned) {
+  SHARED(double, scratch);
+  T* own = reinterpret_cast<T*>(scratch);
+  if (channels % 4 == 0) partial_statistics<4>(x, partials, rows, channels, aligned, own);
+  else partial_statistics<1>(x, partials, rows, channels, aligned, own);
+  if (is_last(counters, scratch))
+    merge_statistics(partials, mean, variance, rows, channels, TILE * (channels % 4 ? 1 : 4), scratch);
+}
+
+// ---- normalise ----------------------------------------------------------------------------------------------------
+
+template <int V, typename T>
+__device__ void normalise_rows(const T* __restrict__ x, const T* gamma, const T* beta, const T* mean, const T* variance,
+                               const T* __restrict__ shortcut, T* __restrict__ y, T eps, int relu, int64_t rows,
+                               int channels, bool aligned) {
+  const Part<V> at(rows, channels);
+  if (at.idle) return;
+  Affine<T> of[V];
+  affine<V>(of, at.channel, gamma, beta, mean, variance, eps);
+#pragma unroll UNROLL
+  for (int64_t row = at.first + at.lane; row < at.stop; row += at.lanes) {
+    const int64_t place = row * channels + at.channel;
+    T v[V], other[V];
+    read<V>(v, x + place, aligned);
+    if (shortcut) read<V>(other, shortcut + place, aligned);
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+      v[k] = of[k](v[k]);
+      if (shortcut) v[k] += other[k];
+      if (relu && v[k] <= T(0)) v[k] = T(0);  // a NaN is not <= 0 and stays
+    }
+    write<V>(y + place, v, aligned);
+  }
+}
+
+template <typename T>
+__global__ void __launch_bounds__(256) normalise(const T* __restrict__ x, const T* gamma, const T* beta, const T* mean,
+                                                 const T* variance, const T* __restrict__ shortcut, T* __restrict__ y,
+                                                 T eps, int relu, int64_t rows, int channels, int aligned) {
+  if (channels % 4 == 0) normalise_rows<4>(x, gamma, beta, mean, variance, shortcut, y, eps, relu, rows, channels,
+                                           aligned);
+  else normalise_rows<1>(x, gamma, beta, mean, variance, shortcut, y, eps, relu, rows, channels, aligned);
+}
+
+// ---- gradient: partials [blocks, 2, channels] of sum e and sum e * (x - mean) -----------------------------------------
+
+template <int V, typename T>
+__device__ void partial_gradients(const T* __restrict__ dy, const T* __restrict__ y, const T* __restrict__ x,
+                                  const T* gamma, const T* beta, const T* mean, const T* variance, T eps,
+                                  T* __restrict__ dshortcut, T* partials, int64_t rows, int channels, bool aligned,
+                                  T* scratch) {
+  const Part<V> at(rows, channels);
+  T sums[2 * V] = {};
+  if (!at.idle) {
+    Affine<T> of[V];
+    affine<V>(of, at.channel, gamma, beta, mean, variance, eps);
+#pragma unroll UNROLL
+    for (int64_t row = at.first + at.lane; row < at.stop; row += at.lanes) {
+      const int64_t place = row * channels + at.channel;
+      T e[V], v[V], output[V];
+      read<V>(e, dy + place, aligned);
+      read<V>(v, x + place, aligned);
+      if (y) read<V>(output, y + place, aligned);
+#pragma unroll
+      for (int k = 0; k < V; k++) {
+        if (y ? !(output[k] > T(0)) : beta && !(of[k](v[k]) > T(0))) e[k] = T(0);
+        sums[k] += e[k];
+        sums[V + k] = fused(e[k], v[k] - of[k].mean, sums[V + k]);
+      }
+      if (dshortcut) write<V>(dshortcut + place, e, aligned);
+    }
+  }
+  fold<2 * V>(sums, scratch, at);
+  if (at.lane) return;
+  T* to = partials + int64_t(blockIdx.x) * 2 * channels + at.channel;
+#pragma unroll
+  for (int k = 0; k < V; k++) to[k] = sums[k], to[channels + k] = sums[V + k];
+}
+
+template <typename T>
+__device__ void merge_gradients(const T* partials, const T* variance, T eps, T* dgamma, T* dbeta, int channels,
+                                int tile, double* scratch) {
+  const int begin = blockIdx.y * tile;
+  const Lanes at(min(tile, channels - begin));
+  const int channel = begin + at.column;
+  double totals[2] = {0, 0};
+  for (int b = at.lane; b < int(gridDim.x) && !at.idle; b += at.lanes) {
+    const T* part = partials + int64_t(b) * 2 * channels + channel;
+    totals[0] += fresh(part), totals[1] += fresh(part + channels);
+  }
+  fold<2>(totals, scratch, at);
+  if (at.lane) return;
+  dbeta[channel] = T(totals[0]);
+  dgamma[channel] = T(totals[1] * inverse_deviation(variance[channel], eps));
+}
+
+template <typename T>
+__global__ void __launch_bounds__(256)
+    gradient_sums(const T* __restrict__ dy, const T* __restrict__ y, const T* __restrict__ x, const T* gamma,
+                  const T* beta, const T* mean, const T* variance, T eps, T* __restrict__ dshortcut, T* partials,
+                  int* counters, T* dgamma, T* dbeta, int64_t rows, int channels, int aligned) {
+  SHARED(double, scratch);
+  T* own = reinterpret_cast<T*>(scratch);
+  if (channels % 4 == 0) partial_gradients<4>(dy, y, x, gamma, beta, mean, variance, eps, dshortcut, partials, rows,
+                                              channels, aligned, own);
+  else partial_gradients<1>(dy, y, x, gamma, beta, mean, variance, eps, dshortcut, partials, rows, channels, aligned,
+                            own);
+  if (is_last(counters, scratch))
+    merge_gradients(partials, variance, eps, dgamma, dbeta, channels, TILE * (channels % 4 ? 1 : 4), scratch);
+}
+
+template <int V, typename T>
+__device__ void gradient_rows(const T* __restrict__ dy, const T* __restrict__ x, const T* gamma, const T* beta,
+                              const T* mean, const T* variance, T eps, const T* dgamma, const T* dbeta,
+                              T* __restrict__ dx, int64_t rows, int channels, bool aligned) {
+  const Part<V> at(rows, channels);
+  if (at.idle) return;
+  Affine<T> of[V];
+  affine<V>(of, at.channel, gamma, beta, mean, variance, eps);
+  T mean_e[V], slope[V];
+#pragma unroll
+  for (int k = 0; k < V; k++) {
+    mean_e[k] = dbeta[at.channel + k] / T(rows);
+    slope[k] = inverse_deviation(variance[at.channel + k], eps) * (dgamma[at.channel + k] / T(rows));
+  }
+#pragma unroll UNROLL
+  for (int64_t row = at.first + at.lane; row < at.stop; row += at.lanes) {
+    const int64_t place = row * channels + at.channel;
+    T e[V], v[V];
+    read<V>(e, dy + place, aligned);
+    read<V>(v, x + place, aligned);
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+      if (beta && !(of[k](v[k]) > T(0))) e[k] = T(0);
+      v[k] = of[k].factor * (e[k] - mean_e[k] - (v[k] - of[k].mean) * slope[k]);
+    }
+    write<V>(dx + place, v, aligned);
+  }
+}
+
+template <typename T>
+__global__ void __launch_bounds__(256)
+    gradient(const T* __restrict__ dy, const T* __restrict__ x, const T* gamma, const T* beta, const T* mean,
+             const T* variance, T eps, const T* dgamma, const T* dbeta, T* __restrict__ dx, int64_t rows, int channels,
+             int aligned) {
+  if (channels % 4 == 0) gradient_rows<4>(dy, x, gamma, beta, mean, variance, eps, dgamma, dbeta, dx, rows, channels,
+                                          aligned);
+  else gradient_rows<1>(dy, x, gamma, beta, mean, variance, eps, dgamma, dbeta, dx, rows, channels, aligned);
+}

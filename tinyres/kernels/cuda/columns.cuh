@@ -1,0 +1,39 @@
+// The sum over the rows of x [rows, columns], such as the gradient of a bias; see reduce.cuh for the order.
+//
+// Bytes at n values of size s: n s. Not yet run on a GPU.
+#include "reduce.cuh"
+
+template <int V, typename T>
+__device__ void partial_sums(const T* __restrict__ x, T* partials, int64_t rows, int columns, bool aligned,
+                             T* scratch) {
+  const Part<V> at(rows, columns);
+  T sums[V] = {};
+  if (!at.idle) {
+#pragma unroll UNROLL
+    for (int64_t row = at.first + at.lane; row < at.stop; row += at.lanes) {
+      T v[V];
+      read<V>(v, x + row * columns + at.channel, aligned);
+#pragma unroll
+      for (int k = 0; k < V; k++) sums[k] += v[k];
+    }
+  }
+  fold<V>(sums, scratch, at);
+  if (at.lane == 0) write<V>(partials + int64_t(blockIdx.x) * columns + at.channel, sums, false);
+}
+
+template <typename T>
+__global__ void __launch_bounds__(256) column_sums(const T* __restrict__ x, T* partials, int* counters, T* sums,
+                                                   T scale, int64_t rows, int columns, int aligned) {
+  SHARED(double, scratch);
+  T* own = reinterpret_cast<T*>(scratch);
+  if (columns % 4 == 0) partial_sums<4>(x, partials, rows, columns, aligned, own);
+  else partial_sums<1>(x, partials, rows, columns, aligned, own);
+  if (!is_last(counters, scratch)) return;
+  const int tile = TILE * (columns % 4 ? 1 : 4), begin = blockIdx.y * tile;
+  const Lanes at(min(tile, columns - begin));
+  double total[1] = {0};
+  for (int b = at.lane; b < int(gridDim.x) && !at.idle; b += at.lanes)
+    total[0] += fresh(partials + int64_t(b) * columns + begin + at.column);
+  fold<1>(total, scratch, at);
+  if (at.lane == 0) sums[begin + at.column] = T(total[0] * scale);
+}
