@@ -45,8 +45,7 @@ def elapsed(work: Callable[[], object]) -> float:
     DeviceError
         The GPU is emulated.
     """
-    if cuda.emulated():
-        raise DeviceError("an emulated GPU shows whether results are right, and has no clock: nothing is timed on it.")
+    need_clock()
     cupy = cuda.module()
     with cuda.stream():
         begin, end = cupy.cuda.Event(), cupy.cuda.Event()
@@ -55,6 +54,12 @@ def elapsed(work: Callable[[], object]) -> float:
         end.record()
         end.synchronize()
         return float(cupy.cuda.get_elapsed_time(begin, end)) / 1e3
+
+
+def need_clock() -> None:
+    """Refuse to time anything on an emulated GPU."""
+    if cuda.emulated():
+        raise DeviceError("an emulated GPU shows whether results are right, and has no clock: nothing is timed on it.")
 
 
 def difference(short: Replay, long: Replay, launches: int, times: int = 1) -> float:
@@ -122,7 +127,7 @@ class DeviceContender(Contender):
     """Somebody's kernel on a GPU: `calls` are the same launch on one set of buffers after the other."""
 
     calls: Sequence[Callable[[], object]] = ()
-    make: Callable[[Sequence[Callable[[], object]]], Replay] = captured
+    make: Callable[[Sequence[Callable[[], object]]], Replay] | None = None  # of the calls; `captured` unless said
     eager: bool = False
     fewest: int = FEWEST_LAUNCHES
     _graphs: tuple[Replay, Replay] | None = field(default=None, repr=False)
@@ -144,7 +149,7 @@ class DeviceContender(Contender):
         calls = [self.calls[i % len(self.calls)] for i in range(launches)]
         if not self.eager:
             try:
-                return self.make(calls)
+                return self.make(calls) if self.make else captured(calls)
             except cuda.NotCapturable:
                 self.eager = True
         return Eager(calls, self.choices)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyres.bench.device_clock import captured, difference, l2_bytes
+from tinyres.bench.device_clock import captured, difference, l2_bytes, need_clock
 from tinyres.kernels import cuda
 
 FILE = "roof.cuh"
@@ -115,6 +115,7 @@ def measure(dtype: str, samples: int = SAMPLES) -> DeviceRoof:
     DeviceError
         There is no GPU, or it is emulated.
     """
+    need_clock()
     found = cuda.properties()
     roof = DeviceRoof(dtype, found.name, _probes=_probes(dtype, found))
     roof.sample(samples)
