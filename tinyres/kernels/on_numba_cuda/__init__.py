@@ -22,6 +22,7 @@ DEVICE = "cuda"
 _FILES = {
     "conv": "conv2d conv2d_input",
     "conv_weight": "conv2d_weight",
+    "batch_norm": "batch_norm bn_relu bn_add_relu batch_norm_gradient bn_relu_gradient bn_add_relu_gradient",
 }
 MODULES = {op: f"{__name__}.{file}" for file, names in _FILES.items() for op in names.split()}
 VARIANTS = {"naive": dict.fromkeys(("conv2d", "conv2d_input", "conv2d_weight"), f"{__name__}.naive")}

@@ -34,7 +34,7 @@ place = np.uintp  # an index that cannot be negative: Numba would look at each w
 
 
 @functools.cache
-def tiled(tile: Tile, window: tuple[int, int], stride: int, spread: int, turned: bool, real: Any) -> Any:
+def tiled(tile: Tile, window: tuple[int, ...], stride: int, spread: int, turned: bool, real: Any) -> Any:
     """The kernel for one geometry; x, w and y are flat, `ins` and `outs` are channels of a group."""
     R, S = window
     ROWS, COLUMNS, FILTERS, PIXELS, EACH, DEPTH = vars(tile).values()

@@ -4,10 +4,10 @@
 
 Few values, each a sum over all pixels of the batch: 2,304 of them, of 131,072 products each, in the first layers of
 ResNet-20 at batch 128. So the pixels are divided among blocks. A block goes through its tiles of pixels one after the
-other; of each, its threads copy the input, with border, and dy into shared memory, x as [c][row][column] and dy as
+other; of each, its threads copy the input, with its border, and dy into shared memory, x as [c][row][column] and dy as
 [i][j][f], and add up in registers: a thread all taps of one row of the window, for some channels and filters. What a
-block has is a row of a buffer, and a second kernel adds the rows in order (`sums.py`). How many blocks there are follows
-from the shapes alone, so the bits of a result do not depend on the card.
+block has is a row of a buffer, and a second kernel adds the rows in order (`sums.py`). How many blocks there are
+follows from the shapes alone, so the bits of a result do not depend on the card.
 
 Windows too large for shared memory go to `naive.py`. Not yet run on a GPU.
 """
@@ -31,7 +31,7 @@ BLOCKS = 512  # as many as fill a large card; more would only leave more rows to
 
 
 @functools.cache
-def tiled(tile: WeightTile, window: tuple[int, int], stride: int, real: Any) -> Any:
+def tiled(tile: WeightTile, window: tuple[int, ...], stride: int, real: Any) -> Any:
     """The kernel for one geometry; x, dy and rows are flat, `ins` and `outs` are channels of a group."""
     R, S = window
     ROWS, COLUMNS, CHANNELS, FILTERS, EACH_C, EACH_F = vars(tile).values()

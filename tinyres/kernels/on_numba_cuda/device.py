@@ -6,6 +6,7 @@ which ends a capture). The emulated GPU's arrays are memory of this computer, wh
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numba
@@ -71,7 +72,16 @@ def _simulate(kernel: Any, grid: Any, block: int, arguments: tuple[Any, ...]) ->
     from tinyres.kernels.cuda.emulation import recording
 
     hosts = [recording.place(a.host) if cuda.is_array(a) and a.size else getattr(a, "host", a) for a in arguments]
-    recording.do(lambda: kernel[grid, block](*hosts))
+
+    def run() -> None:
+        usual = sys.getswitchinterval()
+        sys.setswitchinterval(1e-4)  # the simulator asks all the time who waits, and holds up those it asks about
+        try:
+            kernel[grid, block](*hosts)
+        finally:
+            sys.setswitchinterval(usual)
+
+    recording.do(run)
 
 
 def _on_gpu(argument: Any) -> Any:

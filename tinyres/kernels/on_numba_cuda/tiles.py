@@ -1,4 +1,4 @@
-"""How the work of a tiled convolution is cut: what a block computes, what each of its threads, what lies in shared memory.
+"""How the work of a tiled convolution is cut: what is computed by a block, what by a thread, what all threads share.
 
 A block of the convolution computes `rows` x `columns` pixels of one image by `filters`, and each thread `pixels`
 neighbours by `each` filters. For every channel and row of a window a thread reads (pixels - 1) * stride + S values and
@@ -16,7 +16,7 @@ SHARED = 48 * 1024  # bytes of shared memory that a block may declare on every G
 LARGEST = 1024  # threads of a block
 
 
-def plane(rows: int, columns: int, window: tuple[int, int], stride: int) -> int:
+def plane(rows: int, columns: int, window: tuple[int, ...], stride: int) -> int:
     """Values from one channel to the next of the input of a tile: odd, so that channels fall into different banks."""
     return ((rows - 1) * stride + window[0]) * ((columns - 1) * stride + window[1]) | 1
 
@@ -37,7 +37,7 @@ class Tile:
         """Threads of a block."""
         return self.rows * (self.columns // self.pixels) * (self.filters // self.each)
 
-    def shared(self, window: tuple[int, int], stride: int, itemsize: int) -> int:
+    def shared(self, window: tuple[int, ...], stride: int, itemsize: int) -> int:
         """Bytes of shared memory: the input of the tile, and the filters."""
         values = plane(self.rows, self.columns, window, stride) + window[0] * window[1] * self.filters
         return self.depth * values * itemsize
@@ -54,11 +54,11 @@ class WeightTile:
     each_channel: int  # channels of a thread
     each_filter: int  # filters of a thread; it has one row of taps of each
 
-    def threads(self, window: tuple[int, int]) -> int:
+    def threads(self, window: tuple[int, ...]) -> int:
         """Threads of a block."""
         return window[0] * (self.channels // self.each_channel) * (self.filters // self.each_filter)
 
-    def shared(self, window: tuple[int, int], stride: int, itemsize: int) -> int:
+    def shared(self, window: tuple[int, ...], stride: int, itemsize: int) -> int:
         """Bytes of shared memory: the input and the gradient of the tile."""
         gradients = self.rows * self.columns * self.filters
         return (self.channels * plane(self.rows, self.columns, window, stride) + gradients) * itemsize
@@ -70,7 +70,7 @@ WEIGHTS = WeightTile(16, 8, 16, 16, 2, 4)
 SIMULATED, SIMULATED_WEIGHTS = Tile(2, 4, 4, 2, 2, 2), WeightTile(2, 4, 4, 4, 2, 2)
 
 
-def tile_for(filters: int, window: tuple[int, int], stride: int, itemsize: int) -> Tile | None:
+def tile_for(filters: int, window: tuple[int, ...], stride: int, itemsize: int) -> Tile | None:
     """The cut for so many filters in a group; None where the windows are too large for shared memory."""
     tile = SIMULATED if simulated() else WIDE if filters > NARROW.filters else NARROW
     while tile.shared(window, stride, itemsize) > SHARED:
@@ -80,7 +80,7 @@ def tile_for(filters: int, window: tuple[int, int], stride: int, itemsize: int) 
     return tile
 
 
-def weight_tile_for(window: tuple[int, int], stride: int, itemsize: int) -> WeightTile | None:
+def weight_tile_for(window: tuple[int, ...], stride: int, itemsize: int) -> WeightTile | None:
     """The cut for the gradient of the filters; None where the windows are too large."""
     tile = SIMULATED_WEIGHTS if simulated() else WEIGHTS
     if tile.threads(window) > LARGEST:
