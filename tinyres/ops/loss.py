@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinyres.function import Function, apply
-from tinyres.kernels.launch import Array, array_module
+from tinyres.kernels.launch import Array, array_module, on_host
 from tinyres.ops.activation import softmax
 from tinyres.ops.elementwise import mul, sub
 from tinyres.ops.reduce import mean, sum
@@ -45,7 +45,7 @@ class SoftmaxCrossEntropyGradient(Function):
     def backward(self, v: Tensor) -> tuple[Tensor, Tensor]:
         p = softmax(self.logits)
         expected = sum(mul(p, v), 1, keepdims=True)  # [N,1]
-        own = getitem(v, (np.arange(len(self.labels)), self.labels))  # [N]
+        own = getitem(v, (np.arange(len(self.labels)), on_host(self.labels)))  # [N]
         dlogits = mul(mul(p, sub(v, expected)), mul(self.dloss, 1 / len(self.labels)))
         return mean(sub(expected.reshape(-1), own)), dlogits
 
