@@ -37,7 +37,7 @@ def shortage(run: Run, wanted: int | None, free: int) -> DeviceError:
             trial //= 2
             taken = _bytes_of(run, trial)
         cuda.release()
-        room = cuda.properties().free
+        room = cuda.properties().free - 2 * run.optimizer.velocity.nbytes  # the copies that a burst begins with
     if taken is None:
         return DeviceError(f"{text}, and too little for {trial} images; take a smaller network, or --recompute.")
     fits = min(trial, int(room / COPIES / taken * trial))
