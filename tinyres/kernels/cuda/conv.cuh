@@ -22,7 +22,7 @@
 // in [images, in_h, in_w, groups * depth], out [images, out_h, out_w, groups * width]; forward that is x -> y, for the
 // gradient dy -> dx. w [filter_h, filter_w, C / groups, F]. With `mean` the statistics of out are taken too (forward).
 template <class P, int KB, int MT>
-__global__ void __launch_bounds__(128, sizeof(typename P::T) == 4 ? 0 : 2)
+__global__ void __launch_bounds__(128, sizeof(typename P::T) == 4 ? 4 : 2)
 conv(const typename P::T* __restrict__ in, const typename P::T* __restrict__ w, typename P::T* __restrict__ out,
      typename P::T* mean, typename P::T* variance, typename P::T* partial, int* finished, int gradient, int images,
      int in_h, int in_w, int out_h, int out_w, int depth, int width, int groups, int filter_h, int filter_w, int stride,
@@ -54,29 +54,34 @@ conv(const typename P::T* __restrict__ in, const typename P::T* __restrict__ w, 
   Product<P, KB, MT> product;
   product.begin(offsets);
 
-  const int all_filters = gradient ? groups * depth : groups * width;
   const bool x_quads = in_quads(in, groups * depth, depth);
-  const bool w_quads = in_quads(w, all_filters, gradient ? depth : width);
+  const bool w_quads = in_quads(w, groups * (gradient ? depth : width), gradient ? depth : width);
   for (int channel = 0; channel < depth; channel += chunk)
     for (int r0 = 0; r0 < h.taps; r0 += tap_h)
       for (int s0 = 0; s0 < v.taps; s0 += tap_w) {
         const int rows = min(tap_h, h.taps - r0), columns = min(tap_w, v.taps - s0);
         __syncthreads();  // the tile before this one is no longer read
-        load_pixels<P>(pixels, pitch, in, images, in_h, in_w, groups * depth, tile, tile.row * h.step + h.origin + r0,
-                       tile.column * v.step + v.origin + s0, high, wide, group * depth + channel, chunk,
-                       depth - channel, x_quads);
-        for (int tap = 0; tap < rows * columns; tap++) {
-          const int r = h.row + (r0 + tap / columns) * h.row_step, s = v.row + (s0 + tap % columns) * v.row_step;
-          Word* to = filters + tap * words * (KB + 8);
-          if (gradient)
-            load_filters_turned<P, KB>(
-                to, w + (int64_t(r * filter_w + s) * width + begin) * all_filters + group * depth + channel,
-                all_filters, chunk, depth - channel, width - begin, w_quads);
-          else
-            load_filters<P, KB>(
-                to, w + (int64_t(r * filter_w + s) * depth + channel) * all_filters + group * width + begin,
-                all_filters, chunk, depth - channel, width - begin, w_quads);
-        }
+        const Taps taps{h, v, filter_w, r0, s0, rows, columns};
+        const int begin_row = tile.row * h.step + h.origin + r0, begin_column = tile.column * v.step + v.origin + s0;
+        const int left_over = depth - channel;
+        if (x_quads)
+          load_pixels<P, true>(pixels, pitch, in, images, in_h, in_w, groups * depth, tile, begin_row, begin_column,
+                               high, wide, group * depth + channel, chunk, left_over);
+        else
+          load_pixels<P, false>(pixels, pitch, in, images, in_h, in_w, groups * depth, tile, begin_row, begin_column,
+                                high, wide, group * depth + channel, chunk, left_over);
+        if (gradient && w_quads)
+          load_filters_turned<P, KB, true>(filters, w, taps, width, groups * depth, group * depth + channel, chunk,
+                                           left_over, begin, width - begin);
+        else if (gradient)
+          load_filters_turned<P, KB, false>(filters, w, taps, width, groups * depth, group * depth + channel, chunk,
+                                            left_over, begin, width - begin);
+        else if (w_quads)
+          load_filters<P, KB, true>(filters, w, taps, depth, groups * width, channel, chunk, left_over,
+                                    group * width + begin, width - begin);
+        else
+          load_filters<P, KB, false>(filters, w, taps, depth, groups * width, channel, chunk, left_over,
+                                     group * width + begin, width - begin);
         __syncthreads();
         for (int r = 0; r < rows; r++)
           for (int s = 0; s < columns; s++)

@@ -127,6 +127,29 @@ struct WeightProduct<Full<T>, KB> {  // a lane has 4 channels and KB / 8 filters
   }
 };
 
+// dy of a tile's pixels -> words [pixel][KB + 8]; zero for a pixel that does not exist, which so adds nothing.
+template <class P, int KB, bool QUADS>
+__device__ __forceinline__ void load_errors(typename P::Word* words, const typename P::T* dy, const int* places,
+                                            int pixels, int filters, int columns) {
+  using T = typename P::T;
+  constexpr int AT_ONCE = QUADS ? 4 : 1;
+  const int all = pixels * (KB / 4);
+#pragma unroll 1
+  for (int i = threadIdx.x; i < all; i += AT_ONCE * blockDim.x) {
+    T v[AT_ONCE][4] = {};
+#pragma unroll
+    for (int e = 0; e < AT_ONCE; e++) {
+      const int item = i + e * blockDim.x, column = item % (KB / 4) * 4, place = item < all ? places[item / (KB / 4)] : -1;
+      if (place >= 0) read_some<QUADS>(v[e], dy + int64_t(place) * filters + column, columns - column);
+    }
+#pragma unroll
+    for (int e = 0; e < AT_ONCE; e++) {
+      const int item = i + e * blockDim.x;
+      if (item < all) P::Apart::put(words + item / (KB / 4) * (KB + 8) + item % (KB / 4) * 4, v[e]);
+    }
+  }
+}
+
 // x [images, in_h, in_w, groups * depth], dy [images, out_h, out_w, groups * width];
 // partial [gridDim.x][filter_h, filter_w, depth, groups * width]. `pixels`, a multiple of P::STEP, hold a tile.
 template <class P, int KB>
@@ -168,18 +191,18 @@ conv_weight(const typename P::T* __restrict__ x, const typename P::T* __restrict
     const Tile tile(tile_images, tile_rows, tile_columns, number, out_h, out_w);
     __syncthreads();  // the tile before this one is no longer read
     pixel_tables(offsets, places, pixels, tile, h, v, high, wide, PITCH, images, out_h, out_w);
-    load_pixels<typename P::Apart>(inputs, PITCH, x, images, in_h, in_w, groups * depth, tile,
-                                   tile.row * stride - top + r0, tile.column * stride - left + s0, high, wide,
-                                   group * depth + channel, 16, depth - channel, x_quads);
-    __syncthreads();
-    for (int i = threadIdx.x; i < pixels * (KB / 4); i += blockDim.x) {
-      const int p = i / (KB / 4), column = i % (KB / 4) * 4;
-      T e[4] = {T(0), T(0), T(0), T(0)};
-      if (places[p] >= 0)
-        read_some(e, dy + int64_t(places[p]) * filters + group * width + filter + column, width - filter - column,
-                  y_quads);
-      P::Apart::put(errors + p * (KB + 8) + column, e);
-    }
+    const int begin_row = tile.row * stride - top + r0, begin_column = tile.column * stride - left + s0;
+    if (x_quads)
+      load_pixels<typename P::Apart, true>(inputs, PITCH, x, images, in_h, in_w, groups * depth, tile, begin_row,
+                                           begin_column, high, wide, group * depth + channel, 16, depth - channel);
+    else
+      load_pixels<typename P::Apart, false>(inputs, PITCH, x, images, in_h, in_w, groups * depth, tile, begin_row,
+                                            begin_column, high, wide, group * depth + channel, 16, depth - channel);
+    __syncthreads();  // the places are known
+    if (y_quads)
+      load_errors<P, KB, true>(errors, dy + group * width + filter, places, pixels, filters, width - filter);
+    else
+      load_errors<P, KB, false>(errors, dy + group * width + filter, places, pixels, filters, width - filter);
     __syncthreads();
     for (int p = pixel_warp * P::STEP; p < pixels; p += pixel_warps * P::STEP)
       product.add(inputs, errors + p * (KB + 8), offsets + p, windows, own);
