@@ -13,8 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-import tyro
-
 T = TypeVar("T")
 
 # Read by the libraries when NumPy is loaded, so set before that.
@@ -51,6 +49,8 @@ def write(path: Path, record: dict[str, Any]) -> None:
 
 def run(main: Callable[[T], None], arguments: type[T]) -> None:
     """Call a benchmark with what the command line says; a mistake there costs a sentence, not a traceback."""
+    import tyro  # not above: a GPU suite on a bare machine notes its surroundings without it
+
     given = tyro.cli(arguments)
     try:
         main(given)

@@ -54,9 +54,11 @@ def _encoded(name: str) -> Any:
 
 def cache_folder() -> Path:
     """The user's folder for what tinyres fetched, decoded or compiled: ``TINYRES_CACHE``, or the system's own place."""
+    if chosen := variable("TINYRES_CACHE"):
+        return Path(chosen).expanduser()
     import pooch
 
-    return Path(variable("TINYRES_CACHE") or pooch.os_cache("tinyres")).expanduser()
+    return Path(pooch.os_cache("tinyres")).expanduser()
 
 
 def cores() -> int:

@@ -21,13 +21,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from tinyres.bench.clock import Contender
+from tinyres.bench.clock import SAMPLE, Contender
 from tinyres.errors import DeviceError
 from tinyres.kernels import cuda, registry
 
 COLD = 3  # times the L2
 MOST_SETS = 256
 FEWEST_LAUNCHES = 32
+SLOW = 5e-4  # seconds of a launch; what takes longer does not care what the cache holds
 
 
 class Replay(Protocol):
@@ -132,14 +133,20 @@ class DeviceContender(Contender):
     fewest: int = FEWEST_LAUNCHES
     _graphs: tuple[Replay, Replay] | None = field(default=None, repr=False)
 
-    @property
-    def launches(self) -> int:
-        """Of the shorter graph: at least `fewest`, and each set of buffers as often as the others."""
-        return len(self.calls) * math.ceil(self.fewest / len(self.calls))
+    launches: int = 0  # of the shorter graph, once that is known
+
+    def _enough(self) -> int:
+        """Launches for two milliseconds, `fewest` at most; of a quick kernel each set of buffers equally often."""
+        with registry.use(**self.choices):
+            elapsed(self.calls[0])  # compiles
+            once = elapsed(self.calls[0])
+        launches = max(2, min(self.fewest, math.ceil(SAMPLE / max(once, 1e-7))))
+        return launches if once > SLOW else len(self.calls) * math.ceil(launches / len(self.calls))
 
     def turn(self, calls: int) -> float:
         """Seconds of a launch, over at least `calls` of them; the first turn also compiles and captures."""
         if self._graphs is None:
+            self.launches = self._enough()
             with registry.use(**self.choices):
                 self._graphs = self._graph(self.launches), self._graph(2 * self.launches)
             difference(*self._graphs, self.launches)

@@ -28,6 +28,7 @@ from tinyres.errors import ConfigError, KernelError
 from tinyres.kernels import registry
 from tinyres.kernels.contracts import CONTRACTS
 from tinyres.kernels.launch import moved
+from tinyres.nn import Module
 from tinyres.optim import SGD
 from tinyres.tensor import Tensor
 
@@ -65,7 +66,7 @@ def time_steps(
     labels = rng.integers(CLASSES, size=batch)
     for model in settings.steps:
         small, choices = re.sub(r"\d+", "8", model), _choices(settings, mine, device)
-        right = _gradient(small, images, labels, {}, "cpu") if device == "cuda" else None
+        right = _gradient(small, images, labels, {"all": "numpy"}, "cpu") if device == "cuda" else None
         errors, against = {}, "the CPU" if device == "cuda" else ""
         for name, chosen in choices.items():
             got, allowed = _gradient(small, images, labels, chosen, device), ALLOWED[_precision(chosen)]
@@ -105,7 +106,7 @@ def contender(
     name: str, model: str, images: Any, labels: Any, choices: Mapping[str, str], mode: str, classes: int = CLASSES
 ) -> Contender:
     """Somebody's training steps: on the CPU, or on a GPU as `graph` or `eager`."""
-    step, _ = _step(model, images, labels, "cuda" if mode else "cpu", classes)
+    step, _ = training_step(model, images, labels, "cuda" if mode else "cpu", classes)
     if not mode:
         return Contender(name, step, choices)
     eager = mode == "eager"
@@ -114,10 +115,10 @@ def contender(
 
 def _gradient(model: str, images: Any, labels: Any, choices: Mapping[str, str], device: str) -> Any:
     """The gradient of a first step."""
-    step, gradient = _step(model, images, labels, device)
+    step, net = training_step(model, images, labels, device)
     with registry.use(**choices):
         step()
-    return gradient()
+    return np.concatenate([p.grad.numpy().ravel() for p in net.parameters() if p.grad is not None])
 
 
 def _precision(choices: Mapping[str, str]) -> str:
@@ -146,12 +147,11 @@ def _choices(settings: Settings, mine: Mapping[str, str], device: str) -> dict[s
     return found
 
 
-def _step(
-    model: str, images: Any, labels: Any, device: str, classes: int = CLASSES
-) -> tuple[Callable[[], object], Callable[[], Any]]:
-    """A step from the first weights on, and the gradient that it left."""
-    net = models.create(model, num_classes=classes, in_channels=images.shape[-1]).astype(images.dtype)
-    net = net.to(device) if device != "cpu" else net
+def training_step(
+    model: str, images: Any, labels: Any, device: str = "cpu", classes: int = CLASSES
+) -> tuple[Callable[[], object], Module]:
+    """A step on one batch, which can be captured where the device is a GPU, and the net that it trains."""
+    net = models.create(model, num_classes=classes, in_channels=images.shape[-1]).astype(images.dtype).to(device)
     x, wanted = moved(images, device), moved(labels, device)
     optimizer = SGD(net.parameters(), 1e-3)
 
@@ -162,10 +162,7 @@ def _step(
         optimizer.step()
         return loss.item() if device == "cpu" else 0.0  # to look at it would be to wait for the GPU
 
-    def gradient() -> Any:
-        return np.concatenate([p.grad.numpy().ravel() for p in net.parameters() if p.grad is not None])
-
-    return step, gradient
+    return step, net
 
 
 def _operations(model: str, batch: int, dtype: str) -> int:
