@@ -8,6 +8,7 @@ after its block was given to another shows.
 from __future__ import annotations
 
 import math
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ class OutOfMemoryError(MemoryError):
 class Pool:
     """Blocks that arrays give back, by size."""
 
+    margin = ALIGNMENT  # bound here: arrays that a module holds die after this module's names
+
     def __init__(self) -> None:
         self.free: dict[int, list[np.ndarray]] = defaultdict(list)
 
@@ -41,11 +44,12 @@ class Pool:
         return block
 
     def __del__(self) -> None:  # the pool of a graph that is gone; its arrays are gone too, for they hold it
-        _forget(self)
+        if not sys.is_finalizing():
+            _forget(self)
 
     def give(self, block: np.ndarray) -> None:
         """A block comes back."""
-        self.free[len(block) - ALIGNMENT].append(block)
+        self.free[len(block) - self.margin].append(block)
 
 
 class _Loan:
