@@ -7,6 +7,7 @@ asked. ptxas then says how many registers a thread takes, and how many bytes it 
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import io
 import re
@@ -76,14 +77,11 @@ def compiled(file: str | Path, expression: str, architecture: str = "sm_90") -> 
     """
     if reason := missing():
         raise KernelError(f"kernels cannot be compiled for a GPU here: {reason}.")
-    from cuda.core import Program, ProgramOptions
-
-    options = ProgramOptions(
-        arch=architecture, std="c++17", ptxas_options=["-v"]
-    )
+    core: Any = importlib.import_module("cuda.core")  # ships no types
+    options = core.ProgramOptions(arch=architecture, std="c++17", ptxas_options=["-v"])
     log = io.StringIO()
     try:
-        code: Any = Program(text(file), "c++", options).compile("cubin", (expression,), logs=log).code
+        code = core.Program(text(file), "c++", options).compile("cubin", (expression,), logs=log).code
     except Exception as error:  # cuda-core's own type, or one of the bindings'
         errors = [line for line in f"{error}\n{log.getvalue()}".splitlines() if "error" in line] or [str(error)]
         raise KernelError(

@@ -15,16 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tinyres.kernels import cuda
+from tinyres.kernels.on_cupy.grid import counters, ints, real
 from tinyres.kernels.on_cupy.igemm_plan import Problem, plan_conv, plan_weight
 from tinyres.kernels.registry import kernel
 
 Array = Any
 Padding = tuple[int, int, int, int]
 THREADS = 128
-COUNTERS = 65536  # as many as a grid may have blocks along y
 TENSOR_CORES = (8, 0)  # the compute capability from which there are TF32 and bfloat16 products
 
 
@@ -50,9 +48,9 @@ class Precision:
             )
         return None
 
-    def type(self, dtype: np.dtype[Any]) -> str:
-        """The C++ type of the precision for arrays of a dtype."""
-        return self.cpp or f"Full<{'float' if dtype == np.float32 else 'double'}>"
+    def type(self, array: Array) -> str:
+        """The C++ type of the precision for such arrays."""
+        return self.cpp or f"Full<{real(array)}>"
 
 
 PRECISIONS = (
@@ -100,14 +98,13 @@ def _conv(
     plan = plan_conv(problem, depth, width, groups, phases, precision.pack, given.itemsize, cuda.multiprocessors())
     extra: tuple[Any, ...] = (None, None, None, None)
     if statistics:
-        xp = cuda.module()
-        parts = xp.empty((plan.grid[1], plan.grid[0], 3, plan.block), given.dtype)
-        extra = (*statistics, parts, _counters(xp))
+        parts = cuda.module().empty((plan.grid[1], plan.grid[0], 3, plan.block), given.dtype)
+        extra = (*statistics, parts, counters())
     cuda.launch(
-        "conv.cuh", f"conv<{precision.type(given.dtype)}, {plan.block}, {plan.tiles}>", plan.grid, THREADS,
+        "conv.cuh", f"conv<{precision.type(given)}, {plan.block}, {plan.tiles}>", plan.grid, THREADS,
         given, w, out, *extra,
-        *_ints(gradient, n, *given.shape[1:3], high, wide, depth, width, groups, r, s, stride, padding[0], padding[2]),
-        *_ints(plan.tile.images, plan.tile.rows, plan.tile.columns, plan.tile.tap_h, plan.tile.tap_w, plan.chunk),
+        *ints(gradient, n, *given.shape[1:3], high, wide, depth, width, groups, r, s, stride, padding[0], padding[2]),
+        *ints(plan.tile.images, plan.tile.rows, plan.tile.columns, plan.tile.tap_h, plan.tile.tap_w, plan.chunk),
         shared=plan.tile.shared,
     )  # fmt: skip
 
@@ -128,28 +125,17 @@ def conv2d_weight(
     parts = plan.grid[0]
     partial = out if parts == 1 else cuda.module().empty((parts, *shape), x.dtype)
     cuda.launch(
-        "conv_weight.cuh", f"conv_weight<{precision.type(x.dtype)}, {plan.block}>", plan.grid,
+        "conv_weight.cuh", f"conv_weight<{precision.type(x)}, {plan.block}>", plan.grid,
         32 * plan.tap_warps * plan.pixel_warps, x, dy, partial,
-        *_ints(n, *x.shape[1:3], i, j, depth, filters // groups, groups, r, s, stride, padding[0], padding[2]),
-        *_ints(plan.tile.images, plan.tile.rows, plan.tile.columns, plan.tile.tap_h, plan.tile.tap_w),
-        *_ints(plan.tap_warps, plan.pixels), shared=plan.tile.shared,
+        *ints(n, *x.shape[1:3], i, j, depth, filters // groups, groups, r, s, stride, padding[0], padding[2]),
+        *ints(plan.tile.images, plan.tile.rows, plan.tile.columns, plan.tile.tap_h, plan.tile.tap_w),
+        *ints(plan.tap_warps, plan.pixels), shared=plan.tile.shared,
     )  # fmt: skip
     if parts > 1:
-        kind = "float" if x.dtype == np.float32 else "double"
         cuda.launch(
-            "conv_weight.cuh", f"sum_parts<{kind}>", -(-out.size // 32), 256, partial, out, *_ints(parts, out.size),
+            "conv_weight.cuh", f"sum_parts<{real(x)}>", -(-out.size // 32), 256, partial, out, *ints(parts, out.size),
             shared=256 * x.itemsize,
         )  # fmt: skip
-
-
-def _ints(*values: int) -> tuple[np.int32, ...]:
-    return tuple(map(np.int32, values))
-
-
-@functools.cache
-def _counters(xp: Any) -> Array:
-    """How many blocks have finished: zeros, which every kernel that counts leaves behind as zeros."""
-    return xp.zeros(COUNTERS, np.int32)
 
 
 def _enter(function: Callable[..., None], precision: Precision) -> None:

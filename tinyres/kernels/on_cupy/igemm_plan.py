@@ -149,7 +149,9 @@ class WeightPlan:
 
 
 @functools.lru_cache(maxsize=1024)
-def plan_weight(problem: Problem, depth: int, width: int, groups: int, step: int, size: int, processors: int) -> WeightPlan:
+def plan_weight(
+    problem: Problem, depth: int, width: int, groups: int, step: int, size: int, processors: int
+) -> WeightPlan:
     """Divide a weight gradient; the sum over pixels is split into `grid[0]` parts. `step` pixels go at a time."""
     block, pixels = 16 if width <= 16 else 32, 128
     tap_w = min(problem.tap_w, TAPS * WARPS)
