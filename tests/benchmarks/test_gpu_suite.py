@@ -1,0 +1,120 @@
+"""benchmarks/gpu_suite.py: every section on an emulated GPU, small and without a time; a failure costs its section."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import gpu_suite
+import pytest
+
+SCRIPT = Path(gpu_suite.__file__)
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ for the emulated GPU")
+# The machine on which it runs may lack these.
+BARE = "import runpy, sys; sys.modules.update(dict.fromkeys(('tyro', 'pooch', 'sklearn', 'PIL'))); "
+QUICK = ("versions", "roof", "conformance", "kernels", "latency", "sanitizer")
+
+
+@pytest.fixture
+def suite(tmp_path):
+    """Run it as a script, tiny, without what a bare machine lacks: exit code, output, record."""
+
+    def call(*options, out="gpu.json"):
+        program = f"{BARE}sys.argv[1:] = {['--tiny', '--out', str(tmp_path / out), *options]!r}; "
+        program += f"sys.path.insert(0, {str(SCRIPT.parent)!r}); runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
+        cache = os.environ.get("TINYRES_CACHE") or str(Path("~/.cache/tinyres").expanduser())
+        environment = os.environ | {"TINYRES_GPU": "emulated", "TINYRES_CACHE": cache, "MPLBACKEND": "Agg"}
+        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+        path = tmp_path / out
+        return done, json.loads(path.read_text()) if path.exists() else None
+
+    return call
+
+
+def times(value):
+    """Every number in a record that stands for a time or a speed, by its name."""
+    named = {"median", "p10", "p90", "gflops", "gbs", "images_per_second", "peak_gflops", "bandwidth_gbs"}
+    if isinstance(value, dict):
+        return [k for k, v in value.items() if k in named] + [t for v in value.values() for t in times(v)]
+    return [t for v in value for t in times(v)] if isinstance(value, list) else []
+
+
+def holds_schema(record):
+    assert record["schema"] == "tinyres-gpu-1"
+    assert {"date", "machine", "blas", "versions", "gpu", "sections", "written"} <= set(record)
+    assert {"name", "capability", "multiprocessors", "emulated", "driver_cuda"} <= set(record["gpu"])
+    assert all({"status", "seconds"} <= set(entries) for entries in record["sections"].values())
+    assert times(record["sections"]) == []
+
+
+def test_the_quick_sections(suite):
+    done, record = suite("--only", *QUICK)
+    assert done.returncode == 0, done.stdout + done.stderr
+    holds_schema(record)
+    assert {name: entries["status"] for name, entries in record["sections"].items()} == dict.fromkeys(QUICK, "done")
+    assert record["gpu"]["emulated"] is True
+    assert record["sections"]["roof"]["ffma_is_16"] is True
+    assert all(row["right"] for row in record["sections"]["conformance"]["rows"])
+
+
+@pytest.mark.slow
+def test_every_section(suite):
+    """Those that train as well: the same twice, graph as eager, gradients near those of the CPU."""
+    done, record = suite()
+    assert done.returncode == 0, done.stdout + done.stderr
+    holds_schema(record)
+    assert list(record["sections"]) == list(gpu_suite.sections())
+    sections = record["sections"]
+    assert sections["steps"]["graph_is_eager"] is True
+    assert sections["repeat"]["all_the_same"] is True
+    assert max(sections["gradients"]["distances"]["gpu fp32"]) < 1e-3
+    assert sections["curves"]["means"]["cuda"] == pytest.approx(sections["curves"]["means"]["cpu"], rel=0.1)
+
+
+def test_a_section_that_fails_costs_itself_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TINYRES_GPU", "emulated")
+
+    def broken(suite, entries):
+        entries["so far"] = 3
+        raise RuntimeError("the dog ate it")
+
+    def endless(suite, entries):
+        entries["so far"] = 4
+        suite.until = 0
+        suite.listen("one more row")
+
+    made = {"broken": (5, broken), "endless": (5, endless), "fine": (5, lambda suite, entries: None)}
+    monkeypatch.setattr(gpu_suite, "sections", lambda: made)
+    out = tmp_path / "gpu.json"
+    record = gpu_suite.run(gpu_suite.Suite(True, False), list(made), 60, out)
+    assert {name: e["status"] for name, e in record["sections"].items()} == {
+        "broken": "failed", "endless": "out of time", "fine": "done",
+    }  # fmt: skip
+    assert record["sections"]["broken"]["error"] == "RuntimeError: the dog ate it"
+    assert record["sections"]["broken"]["so far"] == 3
+    assert record["sections"]["endless"]["so far"] == 4
+    assert json.loads(out.read_text())["sections"].keys() == made.keys()
+    again = gpu_suite.run(gpu_suite.Suite(True, False), ["fine"], 60, out)
+    assert set(again["sections"]) == set(made)  # what was not asked for stays
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [(("--only", "rooof"), 2, "there is no section 'rooof'"), (("--tiny",), 2, "name a file with --out")],
+)
+def test_a_mistake_costs_a_sentence(monkeypatch, capsys, options, code, said):
+    monkeypatch.setenv("TINYRES_GPU", "emulated")
+    monkeypatch.setattr(sys, "argv", ["gpu_suite.py", *options])
+    assert gpu_suite.main() == code
+    assert said in capsys.readouterr().err
+
+
+def test_without_a_gpu_it_ends_in_a_sentence(monkeypatch, capsys):
+    monkeypatch.setattr("tinyres.kernels.cuda.missing", lambda: "no NVIDIA driver is loaded")
+    monkeypatch.setattr(sys, "argv", ["gpu_suite.py"])
+    assert gpu_suite.main() == 1
+    assert capsys.readouterr().err == "gpu_suite: there is no GPU to use: no NVIDIA driver is loaded.\n"
