@@ -25,8 +25,9 @@ import numpy as np
 
 from tinyres.autograd import grad
 from tinyres.errors import ConfigError, GradientError, nearest
-from tinyres.flow.measures.state import statistics_of
+from tinyres.flow.measures.state import like, statistics_of
 from tinyres.function import recording
+from tinyres.kernels.launch import moved
 from tinyres.kernels.registry import COMPOSED, FUSED, use
 from tinyres.nn.flat import Parameter
 from tinyres.nn.module import Module
@@ -161,7 +162,7 @@ def hessian_product(
         raise GradientError("the loss depends on none of these parameters; give those of the net that made it.")
 
     def product(v: np.ndarray) -> np.ndarray:
-        cotangents = [Tensor(v[part].reshape(slope.shape).astype(slope.dtype)) for slope, part in used]
+        cotangents = [like(slope, v[part]) for slope, part in used]
         pairs = [(slope, c) for (slope, _), c in zip(used, cotangents, strict=True) if slope.requires_grad]
         if not pairs:  # the loss is linear in the parameters
             return np.zeros(len(v))
@@ -229,14 +230,14 @@ def _difference(
         return np.zeros(len(v))
     before = [p.data.copy() for p in parameters]
     if step is None:
-        rms = float(np.sqrt(sum(float(np.vdot(b, b)) for b in before) / len(v)))
+        rms = float(np.sqrt(sum(float((b * b).sum()) for b in before) / len(v)))
         step = float(np.finfo(parameters[0].dtype).eps) ** (1 / 3) * (rms or 1.0)
     h = step / length
     sides = []
     try:
         for sign in (1, -1):
             for parameter, array, part in zip(parameters, before, _parts(parameters), strict=True):
-                parameter.data[...] = array + sign * h * v[part].reshape(array.shape)
+                parameter.data[...] = array + moved(sign * h * v[part].reshape(array.shape), parameter.device)
             sides.append(_joined(grad(loss(), parameters), parameters))
     finally:
         for parameter, array in zip(parameters, before, strict=True):

@@ -25,7 +25,8 @@ import numpy as np
 
 from tinyres.autograd import grad
 from tinyres.errors import ConfigError, GradientError, ShapeError, nearest
-from tinyres.flow.measures.state import statistics_of
+from tinyres.flow.measures.state import like, placed, statistics_of
+from tinyres.kernels.launch import on_host
 from tinyres.nn.module import Module
 from tinyres.tensor import Tensor
 
@@ -214,7 +215,7 @@ def spectrum(
 def _checked(images: Any, statistics: str) -> np.ndarray:
     if statistics == "training":
         raise ConfigError("in training every image acts on every other, so that an image has no Jacobian; use 'batch'.")
-    array: np.ndarray = np.asarray(images)
+    array = on_host(images)
     if not array.size:
         raise ShapeError(f"images of shape {list(array.shape)} hold no image; at least one is wanted.")
     return array
@@ -226,7 +227,7 @@ def _between(model: Module, images: np.ndarray, start: str | None, end: str | No
     for name in (start, end):
         if name is not None and name not in modules:
             raise ConfigError(f"the net has no module {name!r}{nearest(name, filter(None, modules))}.")
-    caught: dict[str | None, Any] = {None: Tensor(images, requires_grad=True)}
+    caught: dict[str | None, Any] = {None: Tensor(placed(model, images), requires_grad=True)}
     wanted = {name for name in (start, end) if name is not None}
     removals = [
         modules[name].register_forward_hook(lambda _, __, output, name=name: caught.__setitem__(name, output))  # type: ignore[misc]
@@ -243,7 +244,7 @@ def _between(model: Module, images: np.ndarray, start: str | None, end: str | No
     source, target = caught[start], output if end is None else caught[end]
     probe = None
     if source is not target and source.requires_grad and target.requires_grad:
-        probe = grad(target, source, np.zeros(target.shape, target.dtype), retain_graph=True)
+        probe = grad(target, source, like(target, np.zeros(target.size)), retain_graph=True)
     if probe is None:
         raise ConfigError(
             f"{end or 'the output'} does not depend on {start or 'the input'}; give them in forward order."
@@ -260,16 +261,16 @@ def _finite(rows: np.ndarray, start: str, end: str) -> np.ndarray:
 
 def _vjp(source: Tensor, target: Tensor, v: np.ndarray) -> np.ndarray:
     """v^T J for a cotangent [copies, ...] each; [copies, n]."""
-    given = v.reshape(target.shape).astype(target.dtype)
-    rows: np.ndarray = grad(target, source, given, retain_graph=True).numpy()
-    return rows.reshape(len(given), -1)
+    rows: np.ndarray = grad(target, source, like(target, v), retain_graph=True).numpy()
+    return rows.reshape(len(target), -1)
 
 
 def _jvp(source: Tensor, target: Tensor, u: np.ndarray) -> np.ndarray:
     """J u for a direction [copies, ...] each; [copies, m]."""
-    v = Tensor(np.zeros(target.shape, target.dtype), requires_grad=True)
+    v = like(target, np.zeros(target.size))
+    v.requires_grad = True
     back = grad(target, source, v, create_graph=True)
-    along = grad(back, v, u.reshape(source.shape).astype(source.dtype), retain_graph=True)
+    along = grad(back, v, like(source, u), retain_graph=True)
     if along is None:
         raise GradientError("the backward pass of this part cannot be differentiated, so that J u is not to be had.")
     columns: np.ndarray = along.numpy()

@@ -25,6 +25,7 @@ from tinyres.errors import ConfigError, ShapeError
 from tinyres.flow.answers import wrong_answers
 from tinyres.flow.measures.state import statistics_of
 from tinyres.function import no_grad
+from tinyres.kernels.launch import moved, on_host
 from tinyres.nn.flat import Parameter
 from tinyres.nn.module import Module
 from tinyres.ops import softmax_cross_entropy
@@ -118,7 +119,7 @@ def landscape(
         raise ConfigError(f"a landscape has 1 or 2 dimensions, not {dimensions}.")
     if not 0 < reach < np.inf or points < 2:
         raise ConfigError(f"reach is {reach} and points {points}; a positive reach and 2 points or more are wanted.")
-    labels = np.asarray(labels)
+    labels = on_host(labels)
     parameters = model.parameters()
     if directions is None:
         rng = np.random.default_rng(seed)
@@ -133,7 +134,7 @@ def landscape(
                 moves = [
                     axis[k] * direction[position] for axis, k, direction in zip(axes, place, directions, strict=True)
                 ]
-                parameter.data[...] = centre[position] + sum(moves)
+                parameter.data[...] = centre[position] + moved(np.asarray(sum(moves)), parameter.device)
             logits = model(Tensor(images))
             losses[place] = softmax_cross_entropy(logits, labels).item()
             errors[place] = wrong_answers(logits.numpy(), labels).mean()

@@ -30,6 +30,7 @@ from tinyres.flow.measures.state import unchanged
 from tinyres.flow.measures.trace import trace
 from tinyres.flow.measures.units import Unit, find_units
 from tinyres.function import no_grad
+from tinyres.kernels.launch import on_host
 from tinyres.nn.module import Module
 from tinyres.tensor import Tensor
 
@@ -239,7 +240,7 @@ def score(model: Module, x: Any, labels: Any) -> tuple[float, float]:
     with no_grad(), np.errstate(all="ignore"):
         for start in range(0, len(x), BATCH):
             logits = model(Tensor(x[start : start + BATCH])).numpy().astype(np.float64)
-            own = np.asarray(labels[start : start + BATCH])
+            own = on_host(labels[start : start + BATCH])
             shifted = logits - logits.max(axis=1, keepdims=True)
             log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
             loss -= float(log_p[np.arange(len(own)), own].sum())

@@ -24,7 +24,8 @@ import numpy as np
 
 from tinyres.autograd import grad
 from tinyres.errors import ConfigError, GradientError, ShapeError
-from tinyres.flow.measures.state import statistics_of
+from tinyres.flow.measures.state import placed, statistics_of
+from tinyres.kernels.launch import moved, on_host
 from tinyres.nn.module import Module
 from tinyres.tensor import Tensor
 
@@ -138,7 +139,7 @@ def shattering(
     """
     if inputs is None:
         inputs = np.linspace(-2, 2, 256, dtype=model.parameters()[0].dtype)[:, None]
-    inputs = np.asarray(inputs)
+    inputs = on_host(inputs)
     gradients = input_gradients(model, inputs, outputs=outputs, statistics=statistics).reshape(len(inputs), -1)
     if along is not None:
         direction = np.asarray(along, gradients.dtype).ravel()
@@ -211,7 +212,7 @@ def neighbours(
     GradientError
         Gradients that are zero, or not finite.
     """
-    images, labels = np.asarray(images), np.asarray(labels)
+    images, labels = on_host(images), on_host(labels)
     if len(images) < 2 or labels.shape != (len(images),):
         raise ShapeError(
             f"images of shape {list(images.shape)} with labels {list(labels.shape)}; two images or more are wanted, "
@@ -254,19 +255,19 @@ def input_gradients(model: Module, inputs: Any, *, outputs: Any = 0, statistics:
     statistics : {"batch", "running", "training"}
         Of batch norm.
     """
-    inputs = np.asarray(inputs)
+    inputs = on_host(inputs)
     with statistics_of(model, statistics, inputs):
         return _gradients(model, inputs, outputs)
 
 
 def _gradients(model: Module, inputs: np.ndarray, outputs: Any) -> np.ndarray:
-    x = Tensor(inputs, requires_grad=True)
+    x = Tensor(placed(model, inputs), requires_grad=True)
     y = model(x)
     if y.ndim != 2 or not 0 <= np.min(outputs) <= np.max(outputs) < y.shape[1]:
         raise ShapeError(f"the net gives {list(y.shape)}; output {outputs} of a result [N, K] is wanted.")
     cotangent = np.zeros(y.shape, y.dtype)
     cotangent[np.arange(len(inputs)), outputs] = 1
-    gradient = grad(y, x, cotangent)
+    gradient = grad(y, x, moved(cotangent, y.device))
     if gradient is None:
         raise GradientError("the output of this net does not depend on its input.")
     found: np.ndarray = gradient.numpy()

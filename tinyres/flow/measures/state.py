@@ -15,10 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from tinyres.autograd import unheard
 from tinyres.errors import ConfigError, nearest
 from tinyres.function import no_grad, unwatched
+from tinyres.kernels.launch import moved, on_host
 from tinyres.nn.module import Module
+from tinyres.tensor import Tensor
 
 STATISTICS = ("running", "batch", "training")
 
@@ -47,6 +51,19 @@ def unchanged(model: Module) -> Iterator[None]:
             setattr(module, name, array)
         for module, mode in zip(modules, modes, strict=True):
             module.training = mode
+
+
+def placed(model: Module, images: Any) -> Any:
+    """Images on the device of a net, for measures that compute with them on the host too."""
+    parameters = model.parameters()
+    if not parameters or isinstance(images, Tensor):
+        return images
+    return moved(on_host(images), parameters[0].device)
+
+
+def like(tensor: Tensor, values: np.ndarray) -> Tensor:
+    """Values in the shape, the type and on the device of a tensor."""
+    return Tensor(moved(values.reshape(tensor.shape).astype(tensor.dtype), tensor.device))
 
 
 @contextmanager
@@ -91,7 +108,7 @@ def _store_batch_statistics(model: Module, images: Any) -> None:
             vars(module)["momentum"] = 1.0  # running = batch
         model.train()
         with no_grad():
-            model(images)
+            model(placed(model, images))
     finally:
         for remove in removals:
             remove()
