@@ -96,7 +96,7 @@ def test_nothing_at_all(machine):
     said = machine(wheels={})
     assert "driver                none: " in said
     assert "note:" not in said  # a laptop without a GPU lacks nothing
-    assert driver.trouble().startswith("there is no NVIDIA driver on this machine")
+    assert driver.trouble().startswith("no NVIDIA driver is loaded")
 
 
 def test_the_emulation_is_told(machine, monkeypatch):

@@ -9,12 +9,22 @@ def test_the_table_has_a_row_for_every_op(capsys):
     printed = capsys.readouterr().out.splitlines()
     rows = {line.split()[0]: line.split()[1:] for line in printed[1 : 1 + len(registry.ops())]}
     assert set(rows) == set(registry.ops())
-    assert all("default" in marks for marks in rows.values())
+    assert {op for op, marks in rows.items() if "default" not in marks} <= set(registry.FUSED)  # composed on a CPU
+
+
+def test_the_gpu_has_a_table_of_its_own(capsys):
+    assert main(["kernels"]) == 0
+    cpu, _, gpu = capsys.readouterr().out.partition("\non a GPU ")
+    assert "cupy.igemm_tf32" in gpu.splitlines()[0]
+    assert "cupy" not in cpu
+    assert "numba.winograd" not in gpu
 
 
 def test_one_op(capsys):
     assert main(["kernels", "--op", "conv2d"]) == 0
-    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == set(registry.names("conv2d"))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(registry.names("conv2d"))
+    assert all(("precision" in line) != (" no: " in line) for line in lines)
 
 
 def test_an_unknown_op_is_one_sentence(capsys):

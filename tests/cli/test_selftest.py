@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
+import pytest
 
 from tinyres.cli import main
 from tinyres.kernels import registry
@@ -10,7 +13,28 @@ def test_some_ops(capsys):
     assert main(["selftest", "--ops", "conv2d", "batch_norm"]) == 0
     printed = capsys.readouterr().out
     assert "all right" in printed
-    assert len([line for line in printed.splitlines() if line.startswith("conv2d")]) == len(registry.names("conv2d"))
+    here = [name for name in registry.names("conv2d") if registry.backend(name.partition(".")[0]).missing() is None]
+    assert [line.split()[1] for line in printed.splitlines() if line.startswith("conv2d")] == here
+
+
+def test_kernels_of_the_gpu(capsys, monkeypatch):
+    """On the emulated one; those whose products are TF32 have no float64, and no gradient to be checked in it."""
+    if shutil.which("g++") is None:
+        pytest.skip("needs g++ for the emulated GPU")
+    monkeypatch.setenv("TINYRES_GPU", "emulated")
+    assert main(["selftest", "--ops", "relu", "--device", "cuda"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("relu ")]
+    assert [row[1] for row in rows] == ["cupy"]
+
+
+def test_what_is_not_here_is_counted_by_its_reason(capsys, monkeypatch):
+    monkeypatch.setattr("tinyres.kernels.cuda.missing", lambda: "the dog ate it")
+    for key in [key for key in registry._table if registry._table[key].device == "cuda"]:
+        monkeypatch.delitem(registry._table, key)
+    assert main(["selftest", "--ops", "relu", "tanh"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("the dog ate it") == 1
+    assert "2 kernels are not here: the dog ate it.\n" in said
 
 
 def test_a_broken_kernel_fails_with_its_case(capsys, monkeypatch):

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 
 from tinyres import machine
 from tinyres.cli.doctor_gpu import gpu
+from tinyres.cli.kernels import device_of, why
 from tinyres.errors import KernelError
 from tinyres.kernels import compiling, registry
+from tinyres.kernels.backends import usual
 
 REQUIRED = ("numpy", "numba", "matplotlib", "scikit-learn", "Pillow", "safetensors", "tyro", "tqdm", "pooch")
 OPTIONAL = {"tensorboardX": "tensorboard"}  # those for a GPU stand under it
@@ -158,9 +160,9 @@ def kernels_by_backend() -> Lines:
     for name in dict.fromkeys(row["kernel"] for row in rows):
         own = [row for row in rows if row["kernel"] == name]
         there = [row for row in own if row["missing"] is None]
-        default = sum(row["default"] for row in there)
+        default = sum(usual(row["op"], device_of(row))[:1] == (name,) for row in there)
         yield name, f"{len(there)} ops" + (f", default of {default}" if default else "")
-        for reason, count in Counter(row["missing"] for row in own if row["missing"]).items():
+        for reason, count in Counter(why(row["missing"]) for row in own if row["missing"]).items():
             yield "", f"{count} missing: {reason}"
 
 

@@ -88,7 +88,7 @@ def trouble() -> str | None:
     """Why no real GPU can be used here, as half a sentence that ends with what to do; None if nothing is in the way."""
     driver, found = cuda_of_driver(), cupy()
     if driver is None:
-        return "there is no NVIDIA driver on this machine (libcuda is not found), so no GPU can be used"
+        return "no NVIDIA driver is loaded (libcuda is not found)"
     if found is None:
         return f"CuPy is not installed; for it: {INSTALL}"
     wanted = 12 if found[0] == "cupy-cuda12x" else 13
