@@ -46,7 +46,7 @@ def _apply(CHANNELS: int, LANES: int, then: int, real: Any) -> Any:
                 value = normalised(x[row * C + c], centre, factor, shift)
                 if then == ADD_RELU:
                     value += shortcut[row * C + c]
-                if then != ALONE and value < 0:  # a NaN is not, and stays
+                if then != ALONE and value < real(0):  # a NaN is not, and stays
                     value = real(0)
                 y[row * C + c] = value
 
@@ -64,7 +64,7 @@ def _gradient(CHANNELS: int, LANES: int, then: int, real: Any) -> Any:
             factor, mean_dz, mean_dz_xhat = gamma[c] * inv_std, sums[0, c] / real(M), sums[1, c] / real(M)
             for row in range(block * span + t // CHANNELS, min((block + 1) * span, M), LANES):
                 error, apart = dy[row * C + c], x[row * C + c] - centre
-                if then == RELU and not normalised(x[row * C + c], centre, factor, beta[c]) > 0:
+                if then == RELU and not normalised(x[row * C + c], centre, factor, beta[c]) > real(0):
                     error = real(0)
                 dx[row * C + c] = factor * (error - mean_dz - apart * inv_std * mean_dz_xhat)
             if block == 0 and t < CHANNELS:

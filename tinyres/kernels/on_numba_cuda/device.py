@@ -40,7 +40,7 @@ def blocks_for(count: int, each: int = THREADS) -> int:
     return -(-count // each)
 
 
-def launch(kernel: Any, grid: int | tuple[int, ...], block: int, *arguments: Any) -> None:
+def launch(kernel: Any, grid: int | tuple[int, ...], block: int | tuple[int, ...], *arguments: Any) -> None:
     """Launch a kernel on the current stream.
 
     Parameters
@@ -68,7 +68,7 @@ def launch(kernel: Any, grid: int | tuple[int, ...], block: int, *arguments: Any
         raise
 
 
-def _simulate(kernel: Any, grid: Any, block: int, arguments: tuple[Any, ...]) -> None:
+def _simulate(kernel: Any, grid: Any, block: Any, arguments: tuple[Any, ...]) -> None:
     from tinyres.kernels.cuda.emulation import recording
 
     hosts = [recording.place(a.host) if cuda.is_array(a) and a.size else getattr(a, "host", a) for a in arguments]

@@ -191,10 +191,10 @@ def _gradient_sums(CHANNELS: int, LANES: int, then: int, real: Any) -> Any:
             for row in range(block * span + t // CHANNELS, min((block + 1) * span, M), LANES):
                 at = row * C + c
                 error = dy[at]
-                if then == RELU and not normalised(x[at], centre, gamma[c] * inv_std, beta[c]) > 0:
+                if then == RELU and not normalised(x[at], centre, gamma[c] * inv_std, beta[c]) > real(0):
                     error = real(0)
                 if then == ADD_RELU:
-                    if not y[at] > 0:
+                    if not y[at] > real(0):
                         error = real(0)
                     dz[at] = error
                 sum_dz += error

@@ -67,7 +67,7 @@ class WeightTile:
 NARROW, WIDE = Tile(16, 8, 16, 8, 4, 8), Tile(8, 8, 32, 8, 4, 8)  # up to 16 filters in a group, and more
 WEIGHTS = WeightTile(16, 8, 16, 16, 2, 4)
 # Numba's simulator takes a thread of the processor for each of these: the same kernels, cut as small as can be.
-SIMULATED, SIMULATED_WEIGHTS = Tile(2, 4, 4, 2, 2, 2), WeightTile(2, 4, 4, 4, 2, 2)
+SIMULATED, SIMULATED_WEIGHTS = Tile(4, 8, 8, 4, 4, 4), WeightTile(4, 8, 4, 4, 2, 2)
 
 
 def tile_for(filters: int, window: tuple[int, ...], stride: int, itemsize: int) -> Tile | None:
