@@ -86,7 +86,7 @@ def weight_tile_for(window: tuple[int, ...], stride: int, itemsize: int) -> Weig
     if tile.threads(window) > LARGEST:
         return None
     while tile.shared(window, stride, itemsize) > SHARED:
-        if tile.rows == 1:
+        if tile.rows == tile.columns == 1:
             return None
-        tile = replace(tile, rows=tile.rows // 2)
+        tile = replace(tile, rows=max(1, tile.rows // 2), columns=tile.columns if tile.rows > 1 else tile.columns // 2)
     return tile
