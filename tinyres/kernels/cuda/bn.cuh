@@ -7,10 +7,12 @@
 //   factor = gamma * inv_std,  inv_std = 1 / sqrt(variance + eps),  xhat = (x - mean) * inv_std
 //
 // One pass over memory each, 4 channels at once where they divide by 4. Statistics: sum and sum of squares of
-// x - pivot, the pivot being the block's first row. As the pivot belongs to the sum, a block's variance loses no more than a
-// factor of its rows of the rounding unit, however far the mean is from 0; blocks are merged by their means in float64
-// (Chan, Golub, LeVeque 1983). The mask of bn_relu is computed again from x by the arithmetic of the forward pass, one
-// rounding (fma), which is cheaper than reading y; bn_add_relu leaves e as dshortcut in its first pass.
+// x - pivot, the pivot being the block's first row. As the pivot belongs to the sum, a block's variance loses no more
+// than a factor of its rows of the rounding unit, however far the mean is from 0; blocks are merged by their means in
+// float64 (Chan, Golub, LeVeque 1983). The mask of bn_relu is computed again from x by the arithmetic of the forward
+// pass, one rounding (fma), which is cheaper than reading y; bn_add_relu leaves e as dshortcut in its first pass.
+//
+// What differs in the inner loop is a parameter of a template, so that the loads of UNROLL rows stand together.
 //
 // Bytes at M values a channel, C channels, of size s:   statistics M C s,   normalise 2 M C s (3 with a shortcut),
 // gradient_sums 2 M C s (bn_add_relu: 4), gradient 3 M C s. Not yet run on a GPU.
@@ -36,19 +38,19 @@ __device__ __forceinline__ void affine(Affine<T> to[V], int channel, const T* ga
   }
 }
 
-// ---- statistics: partials [blocks, 3, channels] of pivot, sum, sum of squares ---------------------------------------
+// ---- statistics: partials [blocks, 3, channels] of pivot, sum, sum of squares -------------------------------------
 
-template <int V, typename T>
-__device__ void partial_statistics(const T* __restrict__ x, T* partials, int64_t rows, int channels, bool aligned,
-                                  T* scratch) {
+template <class Width, typename T>
+__device__ void partial_statistics(const T* __restrict__ x, T* partials, int64_t rows, int channels, T* scratch) {
+  constexpr int V = Width::V;
   const Part<V> at(rows, channels);
   T pivot[V] = {}, sums[2 * V] = {};
   if (!at.idle && at.first < at.stop) {
-    read<V>(pivot, x + at.first * channels + at.channel, aligned);
+    read<Width>(pivot, x + at.first * channels + at.channel);
 #pragma unroll UNROLL
     for (int64_t row = at.first + at.lane; row < at.stop; row += at.lanes) {
       T v[V];
-      read<V>(v, x + row * channels + at.channel, aligned);
+      read<Width>(v, x + row * channels + at.channel);
 #pragma unroll
       for (int k = 0; k < V; k++) {
         const T off = v[k] - pivot[k];
@@ -100,18 +102,18 @@ __global__ void __launch_bounds__(256) statistics(const T* __restrict__ x, T* pa
                                                   T* variance, int64_t rows, int channels, int aligned) {
   SHARED(double, scratch);
   T* own = reinterpret_cast<T*>(scratch);
-  if (channels % 4 == 0) partial_statistics<4>(x, partials, rows, channels, aligned, own);
-  else partial_statistics<1>(x, partials, rows, channels, aligned, own);
+  WITH_WIDTH(channels, aligned, partial_statistics<Width>(x, partials, rows, channels, own));
   if (is_last(counters, scratch))
     merge_statistics(partials, mean, variance, rows, channels, TILE * (channels % 4 ? 1 : 4), scratch);
 }
 
 // ---- normalise ----------------------------------------------------------------------------------------------------
 
-template <int V, typename T>
+template <class Width, bool SHORTCUT, typename T>
 __device__ void normalise_rows(const T* __restrict__ x, const T* gamma, const T* beta, const T* mean, const T* variance,
-                               const T* __restrict__ shortcut, T* __restrict__ y, T eps, int relu, int64_t rows,
-                               int channels, bool aligned) {
+                               const T* __restrict__ shortcut, T* __restrict__ y, T eps, bool relu, int64_t rows,
+                               int channels) {
+  constexpr int V = Width::V;
   const Part<V> at(rows, channels);
   if (at.idle) return;
   Affine<T> of[V];
@@ -120,34 +122,35 @@ __device__ void normalise_rows(const T* __restrict__ x, const T* gamma, const T*
   for (int64_t row = at.first + at.lane; row < at.stop; row += at.lanes) {
     const int64_t place = row * channels + at.channel;
     T v[V], other[V];
-    read<V>(v, x + place, aligned);
-    if (shortcut) read<V>(other, shortcut + place, aligned);
+    read<Width>(v, x + place);
+    if constexpr (SHORTCUT) read<Width>(other, shortcut + place);
 #pragma unroll
     for (int k = 0; k < V; k++) {
       v[k] = of[k](v[k]);
-      if (shortcut) v[k] += other[k];
-      if (relu && v[k] <= T(0)) v[k] = T(0);  // a NaN is not <= 0 and stays
+      if constexpr (SHORTCUT) v[k] += other[k];
+      v[k] = relu && v[k] <= T(0) ? T(0) : v[k];  // a NaN is not <= 0 and stays
     }
-    write<V>(y + place, v, aligned);
+    write<Width>(y + place, v);
   }
 }
 
-template <typename T>
+template <typename T, bool SHORTCUT>
 __global__ void __launch_bounds__(256) normalise(const T* __restrict__ x, const T* gamma, const T* beta, const T* mean,
                                                  const T* variance, const T* __restrict__ shortcut, T* __restrict__ y,
                                                  T eps, int relu, int64_t rows, int channels, int aligned) {
-  if (channels % 4 == 0) normalise_rows<4>(x, gamma, beta, mean, variance, shortcut, y, eps, relu, rows, channels,
-                                           aligned);
-  else normalise_rows<1>(x, gamma, beta, mean, variance, shortcut, y, eps, relu, rows, channels, aligned);
+  WITH_WIDTH(channels, aligned,
+             normalise_rows<Width, SHORTCUT>(x, gamma, beta, mean, variance, shortcut, y, eps, relu, rows, channels));
 }
 
-// ---- gradient: partials [blocks, 2, channels] of sum e and sum e * (x - mean) -----------------------------------------
+// ---- gradient: partials [blocks, 2, channels] of sum e and sum e * (x - mean) -------------------------------------
 
-template <int V, typename T>
+enum Mask { EVERYWHERE, BY_INPUT, BY_OUTPUT };  // where e is dy: where the output, computed again or read, was positive
+
+template <class Width, int MASK, typename T>
 __device__ void partial_gradients(const T* __restrict__ dy, const T* __restrict__ y, const T* __restrict__ x,
                                   const T* gamma, const T* beta, const T* mean, const T* variance, T eps,
-                                  T* __restrict__ dshortcut, T* partials, int64_t rows, int channels, bool aligned,
-                                  T* scratch) {
+                                  T* __restrict__ dshortcut, T* partials, int64_t rows, int channels, T* scratch) {
+  constexpr int V = Width::V;
   const Part<V> at(rows, channels);
   T sums[2 * V] = {};
   if (!at.idle) {
@@ -157,16 +160,17 @@ __device__ void partial_gradients(const T* __restrict__ dy, const T* __restrict_
     for (int64_t row = at.first + at.lane; row < at.stop; row += at.lanes) {
       const int64_t place = row * channels + at.channel;
       T e[V], v[V], output[V];
-      read<V>(e, dy + place, aligned);
-      read<V>(v, x + place, aligned);
-      if (y) read<V>(output, y + place, aligned);
+      read<Width>(e, dy + place);
+      read<Width>(v, x + place);
+      if constexpr (MASK == BY_OUTPUT) read<Width>(output, y + place);
 #pragma unroll
       for (int k = 0; k < V; k++) {
-        if (y ? !(output[k] > T(0)) : beta && !(of[k](v[k]) > T(0))) e[k] = T(0);
+        if constexpr (MASK == BY_INPUT) output[k] = of[k](v[k]);
+        if constexpr (MASK != EVERYWHERE) e[k] = output[k] > T(0) ? e[k] : T(0);
         sums[k] += e[k];
         sums[V + k] = fused(e[k], v[k] - of[k].mean, sums[V + k]);
       }
-      if (dshortcut) write<V>(dshortcut + place, e, aligned);
+      if constexpr (MASK == BY_OUTPUT) write<Width>(dshortcut + place, e);
     }
   }
   fold<2 * V>(sums, scratch, at);
@@ -193,25 +197,25 @@ __device__ void merge_gradients(const T* partials, const T* variance, T eps, T* 
   dgamma[channel] = T(totals[1] * inverse_deviation(variance[channel], eps));
 }
 
-template <typename T>
-__global__ void __launch_bounds__(256)
+template <typename T, int MASK>
+__global__ void __launch_bounds__(256, sizeof(T) == 4 ? 4 : 2)
     gradient_sums(const T* __restrict__ dy, const T* __restrict__ y, const T* __restrict__ x, const T* gamma,
                   const T* beta, const T* mean, const T* variance, T eps, T* __restrict__ dshortcut, T* partials,
                   int* counters, T* dgamma, T* dbeta, int64_t rows, int channels, int aligned) {
   SHARED(double, scratch);
   T* own = reinterpret_cast<T*>(scratch);
-  if (channels % 4 == 0) partial_gradients<4>(dy, y, x, gamma, beta, mean, variance, eps, dshortcut, partials, rows,
-                                              channels, aligned, own);
-  else partial_gradients<1>(dy, y, x, gamma, beta, mean, variance, eps, dshortcut, partials, rows, channels, aligned,
-                            own);
+  WITH_WIDTH(channels, aligned,
+             partial_gradients<Width, MASK>(dy, y, x, gamma, beta, mean, variance, eps, dshortcut, partials, rows,
+                                            channels, own));
   if (is_last(counters, scratch))
     merge_gradients(partials, variance, eps, dgamma, dbeta, channels, TILE * (channels % 4 ? 1 : 4), scratch);
 }
 
-template <int V, typename T>
+template <class Width, int MASK, typename T>
 __device__ void gradient_rows(const T* __restrict__ dy, const T* __restrict__ x, const T* gamma, const T* beta,
                               const T* mean, const T* variance, T eps, const T* dgamma, const T* dbeta,
-                              T* __restrict__ dx, int64_t rows, int channels, bool aligned) {
+                              T* __restrict__ dx, int64_t rows, int channels) {
+  constexpr int V = Width::V;
   const Part<V> at(rows, channels);
   if (at.idle) return;
   Affine<T> of[V];
@@ -226,23 +230,22 @@ __device__ void gradient_rows(const T* __restrict__ dy, const T* __restrict__ x,
   for (int64_t row = at.first + at.lane; row < at.stop; row += at.lanes) {
     const int64_t place = row * channels + at.channel;
     T e[V], v[V];
-    read<V>(e, dy + place, aligned);
-    read<V>(v, x + place, aligned);
+    read<Width>(e, dy + place);
+    read<Width>(v, x + place);
 #pragma unroll
     for (int k = 0; k < V; k++) {
-      if (beta && !(of[k](v[k]) > T(0))) e[k] = T(0);
+      if constexpr (MASK == BY_INPUT) e[k] = of[k](v[k]) > T(0) ? e[k] : T(0);
       v[k] = of[k].factor * (e[k] - mean_e[k] - (v[k] - of[k].mean) * slope[k]);
     }
-    write<V>(dx + place, v, aligned);
+    write<Width>(dx + place, v);
   }
 }
 
-template <typename T>
+template <typename T, int MASK>  // EVERYWHERE for dy that was masked already
 __global__ void __launch_bounds__(256)
     gradient(const T* __restrict__ dy, const T* __restrict__ x, const T* gamma, const T* beta, const T* mean,
              const T* variance, T eps, const T* dgamma, const T* dbeta, T* __restrict__ dx, int64_t rows, int channels,
              int aligned) {
-  if (channels % 4 == 0) gradient_rows<4>(dy, x, gamma, beta, mean, variance, eps, dgamma, dbeta, dx, rows, channels,
-                                          aligned);
-  else gradient_rows<1>(dy, x, gamma, beta, mean, variance, eps, dgamma, dbeta, dx, rows, channels, aligned);
+  WITH_WIDTH(channels, aligned,
+             gradient_rows<Width, MASK>(dy, x, gamma, beta, mean, variance, eps, dgamma, dbeta, dx, rows, channels));
 }

@@ -1,9 +1,9 @@
 // Matrix product c [M, N] = a [M, K] b [K, N] (+ bias [N]), any strides of a and b: a transpose is a view.
 //
 // A block computes SIDE x SIDE results. SIDE x DEPTH of a and DEPTH x SIDE of b lie in shared memory, so each value
-// read from memory serves SIDE results; a thread holds 2 x 2 of them and reads 4 values for 4 products. Products are added
-// along K in ascending order. Small on purpose: cuBLAS would be faster on large matrices and cannot be captured in a
-// graph. Not yet run on a GPU.
+// read from memory serves SIDE results; a thread holds 2 x 2 of them and reads 4 values for 4 products. Products are
+// added along K in ascending order. Small on purpose: cuBLAS would be faster on large matrices and cannot be captured
+// in a graph. Not yet run on a GPU.
 #include "common.cuh"
 
 #define SIDE 32

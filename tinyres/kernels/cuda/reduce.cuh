@@ -14,19 +14,46 @@
 #define TILE 32       // threads side by side at most: with V = 4 floats they read 512 bytes at once
 #define UNROLL 4      // rows whose loads are in flight at once
 
-// V neighbours from memory, at once if they are aligned: which way it is changes no sum.
-template <int V, typename T>
-__device__ __forceinline__ void read(T v[V], const T* from, bool aligned) {
-  if (V == 4 && aligned) return read4(v, from);
+// How a thread reads: one channel, or four of them, at once if they are aligned. Which way it is changes no sum.
+struct One {
+  static constexpr int V = 1;
+  static constexpr bool at_once = false;
+};
+struct Four {
+  static constexpr int V = 4;
+  static constexpr bool at_once = false;
+};
+struct FourAtOnce {
+  static constexpr int V = 4;
+  static constexpr bool at_once = true;
+};
+template <class Width, typename T>
+__device__ __forceinline__ void read(T* v, const T* from) {
+  if constexpr (Width::at_once) return read4(v, from);
 #pragma unroll
-  for (int k = 0; k < V; k++) v[k] = from[k];
+  for (int k = 0; k < Width::V; k++) v[k] = from[k];
 }
-template <int V, typename T>
-__device__ __forceinline__ void write(T* to, const T v[V], bool aligned) {
-  if (V == 4 && aligned) return write4(to, v);
+template <class Width, typename T>
+__device__ __forceinline__ void write(T* to, const T* v) {
+  if constexpr (Width::at_once) return write4(to, v);
 #pragma unroll
-  for (int k = 0; k < V; k++) to[k] = v[k];
+  for (int k = 0; k < Width::V; k++) to[k] = v[k];
 }
+
+// Do something with the `Width` that fits these channels and addresses.
+#define WITH_WIDTH(channels, aligned, ...) \
+  do {                                     \
+    if (channels % 4) {                    \
+      using Width = One;                   \
+      __VA_ARGS__;                         \
+    } else if (aligned) {                  \
+      using Width = FourAtOnce;            \
+      __VA_ARGS__;                         \
+    } else {                               \
+      using Width = Four;                  \
+      __VA_ARGS__;                         \
+    }                                      \
+  } while (false)
 
 // a b + c in one rounding, so that whoever computes it again gets the same bits.
 __device__ __forceinline__ float fused(float a, float b, float c) { return fmaf(a, b, c); }

@@ -1,8 +1,8 @@
 // The update of stochastic gradient descent over one flat buffer, and that of the running averages of a batch norm.
 //
 //   sgd                g' = g + weight_decay w;  v' = momentum v + g';  w' = w - lr v', or w - lr (g' + momentum v')
-//                      after Nesterov. The results may be w and v themselves. The rate is read from memory where a pointer to
-//                      it is given: a captured step is replayed with another one.
+//                      after Nesterov. The results may be w and v themselves. The rate is read from memory where a
+//                      pointer to it is given: a captured step is replayed with another one.
 //   running_averages   (1 - momentum) running + momentum batch, the variance times `scale`
 //
 // Bytes at n values of size s: sgd 5 n s. Not yet run on a GPU.

@@ -11,6 +11,7 @@ from tinyres.kernels.on_cupy import grid
 from tinyres.kernels.registry import kernel
 
 Array = Any
+EVERYWHERE, BY_INPUT, BY_OUTPUT = range(3)  # where an error passes, as in bn.cuh
 KEPT = 8  # values a thread keeps in shared memory while lanes are folded: two sums of four channels
 
 
@@ -35,11 +36,10 @@ def _normalise(
     rows, channels = grid.matrix(x, x.shape[-1])
     if not x.size:
         return
-    aligned = grid.aligned(x, shortcut, y)
+    added, size = "false" if shortcut is None else "true", grid.ints(channels, grid.aligned(x, shortcut, y))
     cuda.launch(
-        "bn.cuh", f"normalise<{grid.real(x)}>", grid.rows(rows, channels), grid.THREADS,
-        x, gamma, beta, mean, variance, shortcut, y, x.dtype.type(eps), np.int32(relu),
-        np.int64(rows), *grid.ints(channels, aligned),
+        "bn.cuh", f"normalise<{grid.real(x)}, {added}>", grid.rows(rows, channels), grid.THREADS,
+        x, gamma, beta, mean, variance, shortcut, y, x.dtype.type(eps), np.int32(relu), np.int64(rows), *size,
     )  # fmt: skip
 
 
@@ -53,17 +53,19 @@ def _gradient(
         dgamma.fill(0)
         dbeta.fill(0)
         return
+    mask = BY_OUTPUT if y is not None else BY_INPUT if beta is not None else EVERYWHERE
+    again, real = mask if mask == BY_INPUT else EVERYWHERE, grid.real(x)
     aligned = grid.aligned(dy, y, x, dx, dshortcut)
     blocks = grid.sums(rows, channels)
     partials = cuda.module().empty((blocks[0], 2, channels), x.dtype)
     size, eps = (np.int64(rows), *grid.ints(channels, aligned)), x.dtype.type(eps)
     cuda.launch(
-        "bn.cuh", f"gradient_sums<{grid.real(x)}>", blocks, grid.THREADS, dy, y, x, gamma, beta, mean, variance, eps,
+        "bn.cuh", f"gradient_sums<{real}, {mask}>", blocks, grid.THREADS, dy, y, x, gamma, beta, mean, variance, eps,
         dshortcut, partials, grid.counters(), dgamma, dbeta, *size, shared=KEPT * grid.THREADS * x.itemsize,
     )  # fmt: skip
     passed = dy if dshortcut is None else dshortcut
     cuda.launch(
-        "bn.cuh", f"gradient<{grid.real(x)}>", grid.rows(rows, channels), grid.THREADS,
+        "bn.cuh", f"gradient<{real}, {again}>", grid.rows(rows, channels), grid.THREADS,
         passed, x, gamma, beta, mean, variance, eps, dgamma, dbeta, dx, *size,
     )  # fmt: skip
 
