@@ -1,4 +1,6 @@
-"""Read pytest's JUnit file: fail if nothing ran, or if a test was skipped that .ci/allowed_skips.txt does not list."""
+"""Read pytest's JUnit file: fail if nothing ran, if a test was skipped that .ci/allowed_skips.txt does not list, or if
+the tests of the GPU backend took longer than so many seconds (the second argument).
+"""
 
 from __future__ import annotations
 
@@ -17,4 +19,7 @@ unlisted = [test for test in skipped if not any(re.fullmatch(pattern, test) for 
 print(f"{len(cases)} tests, {len(skipped)} skipped, {len(unlisted)} of those not on the list")
 for test in unlisted:
     print(f"  skipped: {test}")
-sys.exit(1 if unlisted or not cases else 0)
+of_gpu = [case for case in cases if re.search("gpu|cuda|emulat", str(case.get("classname")))]
+seconds = sum(float(case.get("time", 0)) for case in of_gpu)
+print(f"{len(of_gpu)} tests of the GPU backend in {seconds:.0f} s (at most {sys.argv[2]} s)")
+sys.exit(1 if unlisted or not of_gpu or seconds > float(sys.argv[2]) else 0)

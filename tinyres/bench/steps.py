@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 
     AnyRoof = Roof | DeviceRoof
 
-# By the precision of the products. Measured over 8 layers: TF32 1e-3, bfloat16 1e-2.
-ALLOWED = {"full": 1e-2, "3xtf32": 1e-2, "tf32": 3e-2, "bf16": 2e-1}
+# By the precision of the products. On an emulated GPU, 8 layers and 16 images: TF32 up to 3e-2, bfloat16 up to 1e-1,
+# most of it from values that a rounding takes across the kink of a ReLU.
+ALLOWED = {"full": 1e-2, "3xtf32": 1e-2, "tf32": 1e-1, "bf16": 3e-1}
 LAUNCHES = 5  # of a step between two events
 SIZE, CLASSES, BATCH = 32, 10, 128
 
