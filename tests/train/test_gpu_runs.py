@@ -17,6 +17,7 @@ from tinyres.errors import DeviceError, TrainingError
 from tinyres.kernels import cuda
 from tinyres.nn import Dropout, Sequential
 from tinyres.train import Config, checkpoint, fit
+from tinyres.train.diagnose import lost
 from tinyres.train.folder import checkpoints
 from tinyres.train.graph import Bursts, Graphs
 from tinyres.train.loop import Training
@@ -146,12 +147,16 @@ def test_stopped_and_resumed_is_as_if_never_stopped(
 def test_a_recorded_run_is_the_same_run_and_its_record_the_cpus(
     mini: Dataset, settings: Settings, bursts: list[int], same_run: Any
 ) -> None:
-    recorded = flow.fit(settings(flow=True, flow_every=5, precision="fp32"), mini)
+    falling: dict[str, Any] = {"schedule": "cosine", "lr": 0.05}
+    recorded = flow.fit(settings(flow=True, flow_every=5, precision="fp32", **falling), mini)
     assert bursts == [3, 4], "steps 1, 6 and 11 are watched, and the first unwatched one of each size is no burst"
-    same_run(recorded.folder, fit(settings(precision="fp32"), mini).folder)
-    here = flow.fit(settings(flow=True, flow_every=5, device="cpu"), mini)
+    same_run(recorded.folder, fit(settings(precision="fp32", **falling), mini).folder)
+    here = flow.fit(settings(flow=True, flow_every=5, device="cpu", **falling), mini)
     one, other = (flow.Record.read(r.folder) for r in (recorded, here))
-    for name in ("step", "layer", "parameter", "block", "depth"):
+    for mine, its in zip(recorded.history, here.history, strict=True):
+        assert mine["train_loss"] == pytest.approx(its["train_loss"], rel=1e-3)
+    np.testing.assert_allclose(one.loss, other.loss, rtol=1e-3)
+    for name in ("step", "lr", "layer", "parameter", "block", "depth"):
         assert one.columns[name].tolist() == other.columns[name].tolist()
     for name in (
         "gradient_norm",
@@ -168,9 +173,15 @@ def test_a_recorded_run_is_the_same_run_and_its_record_the_cpus(
 
 
 def test_a_diverging_run_says_the_same_with_and_without_a_graph(
-    mini: Dataset, settings: Settings, bursts: list[int], eagerly: Any, measured: Any
+    mini: Dataset, settings: Settings, bursts: list[int], eagerly: Any, measured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = []
+    said, batches = [], []
+
+    def looked_at(run: Any, what: str, x: Any) -> TrainingError:
+        batches.append(x.get())
+        return lost(run, what, x)
+
+    monkeypatch.setattr("tinyres.train.loop.lost", looked_at)
     for run in ("graph", "eager"):
         with pytest.raises(TrainingError) as caught:
             flow.fit(settings(lr=1e9, weight_decay=0.0, flow=True, flow_every=10, name=run), mini)
@@ -180,6 +191,7 @@ def test_a_diverging_run_says_the_same_with_and_without_a_graph(
     assert said[0] == said[1]
     assert bursts == [3], "the second of its steps was the bad one"
     assert "at step 4" in said[0]
+    np.testing.assert_array_equal(*batches)
     folders = [Path(settings().runs) / run for run in ("graph", "eager")]
     assert measured(folders[0]) == measured(folders[1])
 
