@@ -6,9 +6,12 @@ A test that takes `gpu` runs twice: in emulation always (skipped only where ther
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from tinyres.kernels import cuda
+from tinyres import use
+from tinyres.kernels import cuda, launch
+from tinyres.kernels.launch import moved, on_host
 
 
 @pytest.fixture(params=["emulated", pytest.param("real", marks=pytest.mark.cuda)])
@@ -21,3 +24,15 @@ def gpu(request, monkeypatch):
     if reason := cuda.missing():
         pytest.skip(reason)
     return cuda.module()
+
+
+@pytest.fixture
+def run(gpu):
+    """Run an op on the GPU with arrays of the host; its results as arrays of the host."""
+
+    def call(op, *arrays, kernel="cupy", **params):
+        with use(**{op: kernel}):
+            results = launch(op, *(moved(np.asarray(a), "cuda") for a in arrays), **params)
+        return [on_host(result) for result in (results if isinstance(results, tuple) else (results,))]
+
+    return call

@@ -3,7 +3,7 @@
 //   statistics      mean = sum x / M,  variance = sum (x - mean)^2 / M
 //   normalise       y = (x - mean) * factor + beta (+ shortcut), not below 0 if asked
 //   gradient_sums   dbeta = sum e,  dgamma = sum e * xhat;   e = dy where the output was positive (or everywhere)
-//   gradient        dx = factor * (e - dbeta/M - xhat * dgamma/M);   
+//   gradient        dx = factor * (e - dbeta/M - xhat * dgamma/M)
 //   factor = gamma * inv_std,  inv_std = 1 / sqrt(variance + eps),  xhat = (x - mean) * inv_std
 //
 // One pass over memory each, 4 channels at once where they divide by 4. Statistics: sum and sum of squares of
