@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from tinyres.errors import ConfigError
 from tinyres.flow.following import following
-from tinyres.train import Config, compare, fit
+from tinyres.kernels import files, registry
+from tinyres.train import Config, checkpoint, compare, fit
 from tinyres.train.comparison import is_comparison
-from tinyres.train.device import described
+from tinyres.train.device import described, precisely
 from tinyres.train.loop import Result
+from tinyres.train.recipe import filled
 
-Arguments = Config
+
+@dataclass(frozen=True)
+class Arguments(Config):
+    """The settings of a run, one option each; `help` shows those of `Config`."""
+
+    kernels: Annotated[str, tyro.conf.arg(aliases=["--use"])] = ""
+    """Kernels for this run, by name or from a file of your own: conv2d=mine.cu,relu=numpy (`tinyres kernels` lists
+    them). With a file, the time of a whole step is compared at the end."""
+
+
+Arguments.__doc__ = Config.__doc__
 
 
 def run(arguments: Config) -> int:
     """Train, and say in a line or two what came out and where it lies."""
+    arguments = Config(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Config)})
     if is_comparison(arguments.resume):
         return _compare(arguments)
     if arguments.compare:
@@ -32,7 +51,26 @@ def run(arguments: Config) -> int:
     if not result.trained:
         print(f"{result.folder} was finished already, after {result.iterations} iterations: nothing to train.")
     print(_summary(result))
+    if result.trained:
+        _compare_steps(result)
     return 0
+
+
+def _compare_steps(result: Result) -> None:
+    """Say what kernels from a file do to the time of a step."""
+    config, choices = result.config, registry.parse(result.config.kernels)
+    if not any(Path(name).suffix in files.SUFFIXES for name in choices.values()):
+        return
+    from tinyres.bench.whole import against_default
+
+    meta = checkpoint.find(result.folder).meta
+    batch, device = filled(config.batch), filled(config.device)
+    with precisely(config):
+        print(
+            against_default(
+                files.chosen(choices), config.model, meta.image_shape, len(meta.classes), batch, config.dtype, device
+            )
+        )
 
 
 def _summary(result: Result) -> str:

@@ -85,7 +85,7 @@ def choosing(kernels: str) -> AbstractContextManager[None]:
 @contextmanager
 def computing(config: Config) -> Iterator[None]:
     """Compute as the settings say inside a `with` block: their kernels, and on a GPU the stream of training."""
-    with choosing(config.kernels), _preferring(config):
+    with choosing(config.kernels), precisely(config):
         if config.device == "cuda":
             cuda.synchronize()  # what went before, on the default stream
         with cuda.stream() if config.device == "cuda" else nullcontext():
@@ -96,13 +96,14 @@ def described(config: Config) -> str:
     """What to call the device in a title, with the precision of the kernels that run: nothing for the CPU."""
     if config.device != "cuda":
         return ""
-    with choosing(config.kernels), _preferring(config):
+    with choosing(config.kernels), precisely(config):
         kernels = [registry.resolve(op, config.dtype, "cuda") for op in registry.GROUPS["conv"]]
     precisions = dict.fromkeys(FULL[config.dtype] if k.precision == "full" else k.precision for k in kernels)
     return f", {cuda.properties().name}, {' and '.join(precisions)}"
 
 
-def _preferring(config: Config) -> AbstractContextManager[None]:
+def precisely(config: Config) -> AbstractContextManager[None]:
+    """Prefer kernels of the precision of a run on a GPU inside a `with` block."""
     if config.device != "cuda" or config.precision is None:
         return nullcontext()
     return registry.preferring(KERNELS[config.precision])
