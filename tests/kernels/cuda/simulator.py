@@ -19,7 +19,7 @@ from tinyres.conformance import NonconformingError, check_call, oracle
 from tinyres.kernels import cuda, launch, use
 from tinyres.kernels.contracts import CONTRACTS, Case
 from tinyres.kernels.launch import moved
-from tinyres.kernels.on_numba_cuda import MODULES, batch_norm, tiles
+from tinyres.kernels.on_numba_cuda import MODULES, batch_norm, conv_weight, device, sums, tiles
 from tinyres.kernels.shapes import RULES
 
 # N, H, W, C, R, S, F, stride, (top, bottom, left, right), groups; in the simulator a tile has 4 x 8 pixels
@@ -30,6 +30,8 @@ GEOMETRIES = {
     "1x1, stride 2": (2, 5, 7, 3, 1, 1, 9, 2, (0, 0, 0, 0), 1),
     "groups": (1, 4, 3, 4, 2, 3, 6, 1, (0, 1, 1, 1), 2),
 }
+RNG = np.random.default_rng(20151210)
+LONG = 100_000  # operations
 CONVOLUTIONS = ("conv2d", "conv2d_input", "conv2d_weight")
 NORMS = tuple(op for op in MODULES if op not in CONVOLUTIONS)
 CONV, WEIGHT, SUMS = (f"tinyres.kernels.on_numba_cuda.{name}" for name in ("conv", "conv_weight", "sums"))
@@ -101,6 +103,26 @@ def channels_beyond_a_block():
     holds("batch_norm", case)
 
 
+def cut_as_on_a_gpu(op, filters):
+    """The very kernels of a GPU, with all their threads, on one tile and the beginning of others."""
+    params = {"stride": 1, "padding": (1, 1, 1, 1), "groups": 1}
+    x, w, dy = (RNG.standard_normal(shape) for shape in ((1, 9, 9, 9), (3, 3, 9, filters), (1, 9, 9, filters)))
+    cases = {
+        "conv2d": Case(f"{filters} filters", (x, w), params, 81),
+        "conv2d_input": Case(f"{filters} filters", (dy, w), params | {"shape": x.shape}, 9 * filters),
+        "conv2d_weight": Case(f"{filters} filters", (x, dy), params | {"shape": w.shape}, 81),
+        "bn_relu_gradient": contract("bn_relu_gradient", 3),
+    }
+    modules = tiles, conv_weight, sums
+    for module in modules:
+        module.simulated = lambda: False
+    try:
+        holds(op, cases[op])
+    finally:
+        for module in modules:
+            module.simulated = device.simulated
+
+
 def caught(fault):
     """A kernel with a fault in it must not pass."""
     module, what, instead, op = FAULTS[fault]
@@ -143,10 +165,14 @@ def quick():
 
 
 def slow():
-    """The same for every case of the contracts."""
+    """The same for the cases of the contracts, but for those where the simulator takes minutes."""
+    for op, filters in (("conv2d", 3), ("conv2d", 17), ("conv2d_input", 3), ("conv2d_weight", 3)):
+        yield f"{op}, {filters} filters, cut as on a GPU", lambda op=op, n=filters: cut_as_on_a_gpu(op, n)
+    yield "batch norm, cut as on a GPU", lambda: cut_as_on_a_gpu("bn_relu_gradient", 3)
     for op in CONVOLUTIONS + NORMS:
         for at, case in enumerate(CONTRACTS[op].cases(np.random.default_rng(20151210))):
-            yield f"{op}, {case.name}", lambda op=op, at=at: holds(op, contract(op, at))
+            if op != "conv2d_weight" or CONTRACTS[op].operations(case) < LONG:
+                yield f"{op}, {case.name}", lambda op=op, at=at: holds(op, contract(op, at))
 
 
 def main(which):
