@@ -57,6 +57,28 @@ def test_no_gpu_is_one_sentence_and_no_folder(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("more", [[], ["--compare", "resnet8", "plain8"]])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--kernels", "relu=cupy"], "kernel 'cupy' of relu is one of device cuda, and this is to run on cpu; add"),
+        (
+            ["--device", "cuda", "--use", "all=numpy"],
+            "is one of device cpu, and this is to run on cuda; add --device cpu",
+        ),
+    ],
+)
+def test_kernels_of_another_device_are_one_sentence_and_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], emulated: pytest.MonkeyPatch, options: list[str], words: str,
+    more: list[str],
+) -> None:  # fmt: skip
+    assert main(["train", "--runs", str(tmp_path / "runs"), *options, *more]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "capability", "words"),
     [

@@ -20,7 +20,7 @@ from typing import Any
 from tinyres import models
 from tinyres.data import Dataset
 from tinyres.errors import CheckpointError, ConfigError
-from tinyres.train.device import check_device
+from tinyres.train.device import check_device, choosing
 from tinyres.train.figures import compare_curves, save
 from tinyres.train.folder import new_folder, reason, stamped, write_atomically
 from tinyres.train.follow import Follow
@@ -92,7 +92,8 @@ def compare(
         An unknown network, or a resumed comparison with other settings; nothing has been written.
     """
     config.check()
-    check_device(config)
+    with choosing(config.kernels):
+        check_device(config)
     if config.resume is None:
         for name in config.compare:
             models.create(name, shortcut=config.shortcut, num_classes=2, in_channels=1)

@@ -30,18 +30,25 @@ FULL = {"float32": "fp32", "float64": "fp64"}
 
 
 def check_device(config: Config) -> None:
-    """Refuse a GPU that is not there, and a precision that the device does not have.
+    """Refuse a GPU that is not there, a precision that the device does not have, and kernels in force of another one.
 
     Raises
     ------
     DeviceError
         There is no GPU to use, and why.
     ConfigError
-        The precision; and which one can be had.
+        The precision, and which one can be had; a kernel, and which device it wants.
     """
     if config.device == "cuda":
         cuda.module()
     precision_of(config)
+    device = config.device or "cpu"
+    for op, name in registry.in_force().items():
+        if name != registry.COMPOSED and (wanted := registry.find(op, name).device) != device:
+            raise ConfigError(
+                f"kernel {name!r} of {op} is one of device {wanted}, and this is to run on {device}; add --device "
+                f"{wanted}, or choose another kernel."
+            )
 
 
 def on_device(config: Config, device: Literal["cpu", "cuda"], precision: Precision | None = None) -> Config:
