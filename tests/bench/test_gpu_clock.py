@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import time
 from functools import partial
 
 import numpy as np
 import pytest
 
-from tinyres.bench import device, device_clock, device_roof, measure, record
+from tinyres.bench import device, device_clock, device_roof, measure, record, steps
 from tinyres.bench.device_roof import DeviceRoof
 from tinyres.bench.layers import Layer
 from tinyres.bench.problems import Problem
@@ -28,14 +29,16 @@ def emulated(monkeypatch):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A GPU on which a replay costs 10 ms, and each launch of `cuda.launch` 1 ms; the work is done."""
+    """A GPU on which a measurement costs 10 ms and a call in a graph 1 ms; other work takes what it takes."""
     launched = []
     original = cuda.launch
     monkeypatch.setattr(cuda, "launch", lambda *a, **k: (launched.append(a[1]), original(*a, **k)))
 
     def elapsed(work):
+        elapsed.launches = 0
+        begin = time.perf_counter()
         work()
-        return 1e-2 + 1e-3 * elapsed.launches
+        return 1e-2 + (1e-3 * elapsed.launches or time.perf_counter() - begin)
 
     def captured(calls):
         return Counted(calls)
@@ -47,9 +50,8 @@ def clock(monkeypatch):
                 call()
 
         def launch(self):
-            elapsed.launches = len(self.calls)
+            elapsed.launches += len(self.calls)
 
-    elapsed.launches = 0
     monkeypatch.setattr(device_roof, "need_clock", lambda: None)
     for module in (device_clock, device_roof):
         monkeypatch.setattr(module, "captured", captured)
@@ -202,3 +204,74 @@ def test_buffers_are_apart_and_alike():
         assert a.data.ptr != b.data.ptr
         assert a.get().tobytes() == b.get().tobytes()
     assert first[1].data.ptr != second[1].data.ptr
+
+
+PEER = '''
+"""Halves and doubles: right for relu, on the GPU's own arrays, replayed by a graph of its own."""
+from tinyres.kernels import cuda
+
+NAME, PRECISION = "peer", "tf32"
+graphs = []
+
+
+def prepare(op, arrays, params):
+    if op != "relu":
+        return None
+    (x,) = arrays
+    return lambda: cuda.module().maximum(x, 0), lambda y: y.get()
+
+
+class graph:
+    def __init__(self, calls):
+        graphs.append(len(calls))
+        self.calls = calls
+
+    def launch(self):
+        for call in self.calls:
+            call()
+'''
+
+
+def test_a_peer_on_a_gpu_is_checked_and_replayed_by_its_own_graph(clock, doubled, monkeypatch, tmp_path):
+    (tmp_path / "peer.py").write_text(PEER)
+    monkeypatch.setattr(device_roof, "measure", lambda dtype: dataclasses.replace(STILL))
+    monkeypatch.setattr(DeviceRoof, "sample", lambda self: None)
+    monkeypatch.setattr(device, "gpu", _with_clock)
+    monkeypatch.setattr(device, "sets_for", lambda each: 3)
+    settings = Settings(("relu",), ("one",), ("resnet20",), batch=1, repeats=2, seconds=0.01, device="cuda",
+                        peer=tmp_path / "peer.py")  # fmt: skip
+    bench = measure.measure_all(settings, lambda text: None)
+    assert bench.stopped is None
+    peers = [row for row in bench.rows if row.kernel == "peer"]
+    assert {row.mode for row in peers} == {"cold", "hot"}
+    assert {row.precision for row in peers} == {"tf32"}
+    assert {row.reference for row in bench.rows} == {"peer"}
+    broken = PEER.replace("maximum(x, 0), lambda", "maximum(x, 1), lambda")
+    (tmp_path / "peer.py").write_text(broken)
+    assert "peer" in {refusal.kernel for refusal in measure.measure_all(settings, lambda text: None).refused}
+
+
+def test_steps_on_a_gpu(clock, monkeypatch):
+    """As a graph and eagerly, each held against the gradient of the CPU."""
+    monkeypatch.setattr(steps, "SIZE", 8)
+    monkeypatch.setattr(device_roof, "measure", lambda dtype: dataclasses.replace(STILL))
+    monkeypatch.setattr(DeviceRoof, "sample", lambda self: None)
+    monkeypatch.setattr(device, "gpu", _with_clock)
+    settings = Settings(steps=("resnet8",), kernels=("cupy.igemm",), batch=2, repeats=1, seconds=0.01, device="cuda")
+    bench = measure.measure_all(settings, lambda text: None)
+    assert (bench.stopped, bench.refused) == (None, [])
+    assert [(row.kernel, row.mode) for row in bench.rows] == [("cupy.igemm", "graph"), ("cupy.igemm", "eager")]
+    assert max(row.error for row in bench.rows) < 1e-4
+
+
+def test_a_step_with_another_gradient_is_refused_on_a_gpu(clock, own_kernels, monkeypatch):
+    @kernel("global_avg_pool", "mine", device="cuda")
+    def global_avg_pool(x, *, out):
+        out[...] = 2 * x.mean((1, 2))
+
+    monkeypatch.setattr(steps, "SIZE", 8)
+    refused = []
+    settings = Settings(steps=("resnet8",), kernels=("cupy.igemm",), batch=2, repeats=1, seconds=0.01, device="cuda")
+    monkeypatch.setattr(steps, "_choices", lambda *_: {"mine": {"global_avg_pool": "mine"}})
+    assert list(steps.time_steps(settings, {}, dataclasses.replace(STILL), refused.append, "cuda")) == []
+    assert "a step with 'mine' has another gradient than with 'the CPU'" in refused[0].reason
