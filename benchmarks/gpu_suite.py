@@ -68,16 +68,16 @@ def sections() -> dict[str, tuple[float, Section]]:
     import gpu_training
 
     return {
-        "versions": (15, gpu_right.versions),
-        "roof": (30, gpu_times.roof),
-        "conformance": (130, gpu_right.conformance),
-        "steps": (100, gpu_times.steps),
-        "repeat": (60, gpu_training.repeat),
-        "gradients": (45, gpu_training.gradients),
-        "kernels": (150, gpu_times.kernels),
+        "versions": (10, gpu_right.versions),
+        "roof": (25, gpu_times.roof),
+        "conformance": (110, gpu_right.conformance),
+        "steps": (140, gpu_times.steps),
+        "repeat": (50, gpu_training.repeat),
+        "gradients": (40, gpu_training.gradients),
+        "kernels": (130, gpu_times.kernels),
         "latency": (10, gpu_times.latency),
-        "sanitizer": (45, gpu_right.sanitizer),
-        "curves": (90, gpu_training.curves),
+        "sanitizer": (30, gpu_right.sanitizer),
+        "curves": (60, gpu_training.curves),
     }
 
 

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torch_resnet
 from torch.nn import functional as F
 
 ASKED = os.environ.get("TINYRES_PEER", "tf32")
@@ -113,6 +112,8 @@ graph = Replayed  # the name that `tinyres bench` asks for
 
 def training_step(model: str, batch: int, size: int = 32) -> Callable[[], None]:
     """A step of a net (forward, backward, SGD with momentum) on random images, to be captured by `graph`."""
+    import torch_resnet  # of this folder, which a script here has on its path
+
     net = torch_resnet.create(model).cuda().to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.9, weight_decay=1e-4, fused=True)
     x = torch.randn(batch, 3, size, size, device="cuda").to(memory_format=torch.channels_last)

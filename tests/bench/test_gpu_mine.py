@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -156,3 +159,40 @@ def test_a_file_chosen_for_training(tmp_path, own_kernels):
         files.chosen({"conv": path})
     with pytest.raises(ConfigError, match="there is no file"):
         files.chosen({"relu": "nothing.cu"})
+
+
+NUMBA = """from numba import cuda
+
+# tinyres: block=32
+@cuda.jit
+def relu_gradient(dy, y, dx, size):
+    i = cuda.grid(1)
+    if i < size:
+        dx.ravel()[i] = dy.ravel()[i] if y.ravel()[i] > 0 else 0.0
+"""
+PROGRAM = """
+import sys
+from pathlib import Path
+import numpy as np
+from tinyres.kernels import files, registry
+from tinyres.kernels.launch import launch, moved
+assert files.load(Path(sys.argv[1])) == [("relu_gradient", "mine")]
+dy, y = (moved(np.float32(a).reshape(1, 2, 2, 1), "cuda") for a in ([1, 2, 3, 4], [0, 5, 0, 6]))
+with registry.use(relu_gradient="mine"):
+    print(launch("relu_gradient", dy, y).get().ravel().tolist())
+"""
+
+
+def test_a_bare_numba_cuda_kernel_in_the_simulator(tmp_path):
+    (tmp_path / "mine.py").write_text(NUMBA)
+    simulated = os.environ | {"TINYRES_GPU": "emulated", "NUMBA_ENABLE_CUDASIM": "1"}
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "mine.py")]
+    done = subprocess.run(command, env=simulated, capture_output=True, text=True)
+    assert done.stdout == "[0.0, 2.0, 0.0, 4.0]\n", done.stderr
+
+
+def test_a_numba_cuda_kernel_without_a_gpu_costs_a_sentence(bench):
+    code, out, err = bench(NUMBA, name="mine.py")
+    assert (code, out) == (1, "")
+    assert err.startswith("tinyres: kernel 'mine' of relu_gradient is not available: ")
+    assert err.count("\n") == 1

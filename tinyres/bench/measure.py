@@ -21,7 +21,7 @@ from tinyres.bench.settings import Settings
 from tinyres.bench.steps import time_steps
 from tinyres.conformance import check_kernel
 from tinyres.errors import ConfigError, KernelError, TinyresError
-from tinyres.kernels import files, registry
+from tinyres.kernels import cuda, files, registry
 from tinyres.kernels.backends import usual
 from tinyres.kernels.contracts import CONTRACTS
 from tinyres.kernels.launch import launch, moved
@@ -222,7 +222,8 @@ def measure_all(settings: Settings, tell: Tell) -> Bench:
         run.contract()
         if run.mine and len(run.refused) == len(run.mine):  # nothing of the person's is left to be timed
             return Bench(settings, None, refused=run.refused)
-        return _timed(run, tell) if has_clock else _checked(run, tell)
+        emulated = run.device == "cuda" and cuda.emulated()
+        return _timed(run, tell) if has_clock and not emulated else _checked(run, tell)
 
 
 def _checked(run: _Run, tell: Tell) -> Bench:

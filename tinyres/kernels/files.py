@@ -100,7 +100,8 @@ def _python(path: Path) -> list[tuple[str, str]]:
         functions = {n: f for n, f in vars(module).items() if n in registry.ops() and _is_own(f, module)}
         for op, function in functions.items():
             if hasattr(function, "py_func") and "cuda" in type(function).__module__:
-                registry.kernel(op, NAME, device="cuda")(_numba_cuda(op, function, path))
+                runs = registry.backend("numba_cuda").missing  # as ours of that kind do
+                registry.kernel(op, NAME, device="cuda", requires=runs)(_numba_cuda(op, function, path))
             else:
                 registry.kernel(op, NAME)(function)
             entered.append((op, NAME))
