@@ -37,10 +37,16 @@ BURST = 50  # steps launched before the host looks: some 30 ms of a GPU's work, 
 
 
 class Graphs:
-    """Captured graphs by what they do; none at all once something could not be captured, which is said once."""
+    """Captured graphs by what they do; none at all once something could not be captured, which is said once.
+
+    A graph knows arrays by their addresses. Loading a state copies into the same ones; where somebody puts others in
+    the place of parameters or buffers, all graphs are captured anew.
+    """
 
     def __init__(self, model: Module) -> None:
+        self.model = model
         self._made: dict[Hashable, Any] = {}
+        self._held, self.generation = self._arrays(), 0
         counting = [name for name, array in model.named_buffers() if not cuda.is_array(array)]
         self.possible = True
         if variable("TINYRES_GRAPH") == "off":
@@ -48,10 +54,16 @@ class Graphs:
         elif counting:
             self._refuse(f"{counting[0]} is counted on the host")
 
+    def _arrays(self) -> list[Array]:
+        return [p.data for p in self.model.parameters()] + [array for _, array in self.model.named_buffers()]
+
     def get(self, key: Hashable, work: Callable[[], Any]) -> Any:
         """The graph of some work; None where it is to be run as it is, as it always is the first time."""
         if not self.possible:
             return None
+        arrays = self._arrays()
+        if any(one is not other for one, other in zip(arrays, self._held, strict=True)):
+            self._made, self._held, self.generation = {}, arrays, self.generation + 1
         if key not in self._made:
             self._made[key] = None
             return None
@@ -106,7 +118,7 @@ class Bursts:
         self.rate: Array = xp.zeros(1, dtype)
         self._set: float | None = None  # the rate that stands there
         run.optimizer.rate = self.rate
-        self._backup = _Backup(run)
+        self._backup = _Backup(run), graphs.generation
 
     def take(self, limit: int) -> list[tuple[float, int]]:
         """Do some steps, at least one and at most `limit`; the loss of each, and how many images it saw."""
@@ -141,13 +153,16 @@ class Bursts:
         run = self.training.run
         first = run.step
         rates = [run.schedule.lr(first + k) for k in range(count)]
-        self._backup.keep()
+        if self._backup[1] != self.graphs.generation:
+            self._backup = _Backup(run), self.graphs.generation
+        backup = self._backup[0]
+        backup.keep()
         self._launch(graph, rates)
         self.batches.prepare(first // self.batches.per_epoch + 1)  # while the GPU is at work
         log = self._read(first, count)
         good = next((k for k, (loss, _) in enumerate(log) if not math.isfinite(loss)), count)
         if good < count:
-            self._backup.put_back()
+            backup.put_back()
             self.batches.seek(first)
             self._launch(graph, rates[:good])
         for (loss, wrong), rate in zip(log[:good], rates, strict=False):
@@ -185,7 +200,7 @@ class _Backup:
     def keep(self) -> None:
         """Copy it, by a graph of as many copies."""
         if self._keeping is None:
-            self._keeping = cuda.capture(self._copy, warmups=0)
+            self._keeping = cuda.capture(self._copy)
         self._keeping.launch()
 
     def _copy(self) -> None:
