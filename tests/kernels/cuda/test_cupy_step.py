@@ -121,6 +121,29 @@ def test_batches_are_those_of_the_loader(gpu, rng, settings, dtype):
             step += 1
 
 
+def test_indices_of_any_type(run, rng):
+    """What comes as int32 or uint8 is what comes as int64."""
+    images, mean = rng.integers(0, 256, (9, 4, 5, 3), dtype=np.uint8), np.zeros((4, 5, 3), np.float32)
+    index, top, left, flip = rng.integers(0, 9, 6), *rng.integers(0, 3, (2, 6)), rng.integers(0, 2, 6) > 0
+    settings = {"scale": 1 / 255, "padding": 1}
+    right = oracle("augment", (images, index, mean, top, left, flip), settings)[0]
+    for dtype in (np.int64, np.int32, np.uint8):
+        drawn = run(
+            "augment", images, index.astype(dtype), mean, top.astype(dtype), left.astype(dtype), flip, **settings
+        )
+        np.testing.assert_allclose(drawn[0], right, atol=1e-7)
+
+
+def test_running_averages_in_place(gpu, rng):
+    running, batch = ([moved(a, "cuda") for a in rng.standard_normal((2, 300)).astype("f4")] for _ in range(2))
+    settings = {"momentum": 0.3, "scale": 1.25}
+    with use(running_averages="cupy"):
+        apart = launch("running_averages", *running, *batch, **settings)
+        launch("running_averages", *running, *batch, **settings, out=tuple(running))
+    for here, there in zip(running, apart, strict=True):
+        np.testing.assert_array_equal(on_host(here), on_host(there))
+
+
 def test_maxima_in_other_channels_and_shared_ones(run, rng):
     """Many results that share a place, some of another channel: all are added, twice to the same bits."""
     place, dy = rng.integers(0, 3 * 2 * 5, (2, 9, 4, 5)), rng.standard_normal((2, 9, 4, 5)).astype(np.float32)
