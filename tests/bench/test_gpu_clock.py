@@ -52,7 +52,7 @@ def clock(monkeypatch):
         def launch(self):
             elapsed.launches += len(self.calls)
 
-    monkeypatch.setattr(device_roof, "need_clock", lambda: None)
+    monkeypatch.setattr(device_clock, "has_clock", lambda: True)
     for module in (device_clock, device_roof):
         monkeypatch.setattr(module, "captured", captured)
     monkeypatch.setattr(device_clock, "elapsed", elapsed)
@@ -170,7 +170,6 @@ def test_a_run_on_a_gpu(clock, doubled, monkeypatch, tmp_path):
     settings = Settings(
         ("relu",), ("one", "two", "wrong"), ("resnet20",), batch=1, repeats=2, seconds=0.01, device="cuda"
     )
-    monkeypatch.setattr(device, "gpu", _with_clock)
     bench = measure.measure_all(settings, said.append)
     assert bench.stopped is None
     assert {(row.kernel, row.mode) for row in bench.rows} == {(k, m) for k in ("one", "two") for m in ("cold", "hot")}
@@ -184,17 +183,6 @@ def test_a_run_on_a_gpu(clock, doubled, monkeypatch, tmp_path):
     assert [row.key for row in again.rows] == [row.key for row in bench.rows]
     assert again.entries["machine"]["gpu"]["name"] == "emulated on the CPU"
     assert again.machine[-1] == "emulated on the CPU"
-
-
-class _with_clock:
-    def __init__(self, settings, tell):
-        pass
-
-    def __enter__(self):
-        return True
-
-    def __exit__(self, *_):
-        return None
 
 
 def test_buffers_are_apart_and_alike():
@@ -236,7 +224,6 @@ def test_a_peer_on_a_gpu_is_checked_and_replayed_by_its_own_graph(clock, doubled
     (tmp_path / "peer.py").write_text(PEER)
     monkeypatch.setattr(device_roof, "measure", lambda dtype: dataclasses.replace(STILL))
     monkeypatch.setattr(DeviceRoof, "sample", lambda self: None)
-    monkeypatch.setattr(device, "gpu", _with_clock)
     monkeypatch.setattr(device, "sets_for", lambda each: 3)
     settings = Settings(("relu",), ("one",), ("resnet20",), batch=1, repeats=2, seconds=0.01, device="cuda",
                         peer=tmp_path / "peer.py")  # fmt: skip
@@ -256,7 +243,6 @@ def test_steps_on_a_gpu(clock, monkeypatch):
     monkeypatch.setattr(steps, "SIZE", 8)
     monkeypatch.setattr(device_roof, "measure", lambda dtype: dataclasses.replace(STILL))
     monkeypatch.setattr(DeviceRoof, "sample", lambda self: None)
-    monkeypatch.setattr(device, "gpu", _with_clock)
     settings = Settings(steps=("resnet8",), kernels=("cupy.igemm",), batch=2, repeats=1, seconds=0.01, device="cuda")
     bench = measure.measure_all(settings, lambda text: None)
     assert (bench.stopped, bench.refused) == (None, [])

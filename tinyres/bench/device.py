@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from tinyres.bench.clock import interleaved, ratio
-from tinyres.bench.device_clock import DeviceContender, sets_for
+from tinyres.bench.device_clock import DeviceContender, has_clock, sets_for
 from tinyres.bench.device_roof import DeviceRoof
 from tinyres.bench.outside import Peer
 from tinyres.bench.problems import Problem
@@ -28,8 +28,8 @@ EMULATED_BATCH = 2  # a GPU emulated on the CPU does some 30 million multiply-ad
 
 
 @contextmanager
-def gpu(settings: Settings, tell: Callable[[str], None]) -> Iterator[bool]:
-    """See to it that there is a GPU for what is asked, if it is about one; gives whether times can be taken.
+def gpu(settings: Settings, tell: Callable[[str], None]) -> Iterator[None]:
+    """See to it that there is a GPU for what is asked, if it is about one.
 
     Without a GPU, a person's kernels are still held against the oracle, on an emulated one.
 
@@ -40,10 +40,9 @@ def gpu(settings: Settings, tell: Callable[[str], None]) -> Iterator[bool]:
     """
     reason = cuda.missing() if settings.on_gpu else None
     if reason is None:
-        emulated = settings.on_gpu and cuda.emulated()
-        if emulated:
+        if settings.on_gpu and not has_clock():
             tell("the GPU is emulated on the CPU: kernels are held against the oracle, and nothing is timed.")
-        yield not emulated
+        yield
         return
     if settings.mine is None:
         raise DeviceError(f"there is no GPU to measure: {reason}.")
@@ -51,7 +50,7 @@ def gpu(settings: Settings, tell: Callable[[str], None]) -> Iterator[bool]:
         if without := cuda.missing():
             raise DeviceError(f"there is no GPU ({reason}), and {without}.")
         tell(f"no GPU ({reason}): {settings.mine} is held against the oracle on an emulated one, and not timed.")
-        yield False
+        yield
 
 
 def time(

@@ -57,9 +57,14 @@ def elapsed(work: Callable[[], object]) -> float:
         return float(cupy.cuda.get_elapsed_time(begin, end)) / 1e3
 
 
+def has_clock() -> bool:
+    """Whether times can be taken on the GPU: not on an emulated one."""
+    return not cuda.emulated()
+
+
 def need_clock() -> None:
     """Refuse to time anything on an emulated GPU."""
-    if cuda.emulated():
+    if not has_clock():
         raise DeviceError("an emulated GPU shows whether results are right, and has no clock: nothing is timed on it.")
 
 

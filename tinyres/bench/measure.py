@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinyres import models
-from tinyres.bench import device, outside
+from tinyres.bench import device, device_clock, outside
 from tinyres.bench.clock import Contender, interleaved, ratio
 from tinyres.bench.device_roof import DeviceRoof
 from tinyres.bench.layers import chosen, chosen_ops
@@ -21,7 +21,7 @@ from tinyres.bench.settings import Settings
 from tinyres.bench.steps import time_steps
 from tinyres.conformance import check_kernel
 from tinyres.errors import ConfigError, KernelError, TinyresError
-from tinyres.kernels import cuda, files, registry
+from tinyres.kernels import files, registry
 from tinyres.kernels.backends import usual
 from tinyres.kernels.contracts import CONTRACTS
 from tinyres.kernels.launch import launch, moved
@@ -217,13 +217,12 @@ def measure_all(settings: Settings, tell: Tell) -> Bench:
     ConfigError, KernelError
         A setting that makes no sense, or a person's file that cannot be used; nothing has been timed.
     """
-    with device.gpu(settings, tell) as has_clock:
+    with device.gpu(settings, tell):
         run = _Run(settings, tell)
         run.contract()
         if run.mine and len(run.refused) == len(run.mine):  # nothing of the person's is left to be timed
             return Bench(settings, None, refused=run.refused)
-        emulated = run.device == "cuda" and cuda.emulated()
-        return _timed(run, tell) if has_clock and not emulated else _checked(run, tell)
+        return _timed(run, tell) if run.device == "cpu" or device_clock.has_clock() else _checked(run, tell)
 
 
 def _checked(run: _Run, tell: Tell) -> Bench:
