@@ -18,6 +18,7 @@ from typing import Any
 
 from numba import cuda
 
+from tinyres.kernels.on_numba_cuda import missing
 from tinyres.kernels.on_numba_cuda.device import launch
 from tinyres.kernels.on_numba_cuda.sums import (
     ADD_RELU,
@@ -104,36 +105,36 @@ def _backward(
     )  # fmt: skip
 
 
-@kernel("batch_norm", "numba_cuda", device="cuda")
+@kernel("batch_norm", "numba_cuda", device="cuda", requires=missing)
 def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float, out: tuple[Array, ...]) -> None:
     _forward(x, gamma, beta, x, eps, out, ALONE)
 
 
-@kernel("bn_relu", "numba_cuda", device="cuda")
+@kernel("bn_relu", "numba_cuda", device="cuda", requires=missing)
 def bn_relu(x: Array, gamma: Array, beta: Array, *, eps: float, out: tuple[Array, ...]) -> None:
     _forward(x, gamma, beta, x, eps, out, RELU)
 
 
-@kernel("bn_add_relu", "numba_cuda", device="cuda")
+@kernel("bn_add_relu", "numba_cuda", device="cuda", requires=missing)
 def bn_add_relu(x: Array, gamma: Array, beta: Array, shortcut: Array, *, eps: float, out: tuple[Array, ...]) -> None:
     _forward(x, gamma, beta, shortcut, eps, out, ADD_RELU)
 
 
-@kernel("batch_norm_gradient", "numba_cuda", device="cuda")
+@kernel("batch_norm_gradient", "numba_cuda", device="cuda", requires=missing)
 def batch_norm_gradient(
     dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, eps: float, out: tuple[Array, ...]
 ) -> None:
     _backward(dy, x, x, gamma, gamma, mean, variance, eps, out, ALONE)
 
 
-@kernel("bn_relu_gradient", "numba_cuda", device="cuda")
+@kernel("bn_relu_gradient", "numba_cuda", device="cuda", requires=missing)
 def bn_relu_gradient(
     dy: Array, x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, eps: float, out: tuple[Array, ...]
 ) -> None:
     _backward(dy, x, x, gamma, beta, mean, variance, eps, out, RELU)
 
 
-@kernel("bn_add_relu_gradient", "numba_cuda", device="cuda")
+@kernel("bn_add_relu_gradient", "numba_cuda", device="cuda", requires=missing)
 def bn_add_relu_gradient(
     dy: Array, y: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, eps: float, out: tuple[Array, ...]
 ) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from tinyres.kernels.on_numba_cuda import naive
+from tinyres.kernels.on_numba_cuda import missing, naive
 from tinyres.kernels.on_numba_cuda.device import blocks_for, launch
 from tinyres.kernels.on_numba_cuda.tiles import Tile, plane, tile_for
 from tinyres.kernels.registry import kernel
@@ -109,7 +109,7 @@ def tiled(tile: Tile, window: tuple[int, ...], stride: int, spread: int, turned:
     return conv
 
 
-@kernel("conv2d", "numba_cuda", device="cuda")
+@kernel("conv2d", "numba_cuda", device="cuda", requires=missing)
 def conv2d(x: Array, w: Array, *, stride: int, padding: tuple[int, ...], groups: int, out: Array) -> None:
     tile = tile_for(w.shape[3] // groups, w.shape[:2], stride, x.itemsize)
     if tile is None:
@@ -119,7 +119,7 @@ def conv2d(x: Array, w: Array, *, stride: int, padding: tuple[int, ...], groups:
     _launch(compiled, tile, x, w, out, groups, padding[0], padding[2])
 
 
-@kernel("conv2d_input", "numba_cuda", device="cuda")
+@kernel("conv2d_input", "numba_cuda", device="cuda", requires=missing)
 def conv2d_input(
     dy: Array, w: Array, *, shape: tuple[int, ...], stride: int, padding: tuple[int, ...], groups: int, out: Array
 ) -> None:

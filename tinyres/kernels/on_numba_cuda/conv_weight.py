@@ -19,7 +19,7 @@ from typing import Any
 
 from numba import cuda
 
-from tinyres.kernels.on_numba_cuda import naive
+from tinyres.kernels.on_numba_cuda import missing, naive
 from tinyres.kernels.on_numba_cuda.conv import place
 from tinyres.kernels.on_numba_cuda.device import blocks_for, empty, launch, simulated
 from tinyres.kernels.on_numba_cuda.sums import add_rows
@@ -34,11 +34,13 @@ BLOCKS = 512  # as many as fill a large card; more would only leave more rows to
 def tiled(tile: WeightTile, window: tuple[int, ...], stride: int, real: Any) -> Any:
     """The kernel for one geometry; x, dy and rows are flat, `ins` and `outs` are channels of a group."""
     R, S = window
-    ROWS, COLUMNS, CHANNELS, FILTERS, EACH_C, EACH_F = vars(tile).values()
+    ROWS, COLUMNS, CHANNELS, FILTERS, EACH_C, EACH_F, PIXELS = vars(tile).values()
     HIGH, WIDE = (ROWS - 1) * stride + R, (COLUMNS - 1) * stride + S  # the input of a tile, with its border
     PLANE, THREADS = plane(ROWS, COLUMNS, window, stride), tile.threads(window)
     LANES_C, LANES_F = CHANNELS // EACH_C, FILTERS // EACH_F
-    INPUT, GRADIENT, SUMS, RUN = CHANNELS * PLANE, ROWS * COLUMNS * FILTERS, EACH_C * S * EACH_F, EACH_C * WIDE
+    INPUT, GRADIENT, SUMS = CHANNELS * PLANE, ROWS * COLUMNS * FILTERS, EACH_C * S * EACH_F
+    REACH = (PIXELS - 1) * stride + S  # the input of a few pixels side by side
+    RUN = EACH_C * REACH
 
     @cuda.jit
     def weight(x, dy, rows, H, W, I, J, groups, ins, outs, top, left, tiles, each):  # type: ignore[no-untyped-def]
@@ -76,16 +78,17 @@ def tiled(tile: WeightTile, window: tuple[int, ...], stride: int, real: Any) -> 
                         ds[place((p * COLUMNS + q) * FILTERS + f)] = value
             cuda.syncthreads()  # all of it is there
             for i in range(ROWS):
-                for a in range(EACH_C):
-                    first = (a * LANES_C + lane_c) * PLANE + (i * stride + r) * WIDE
-                    for k in range(WIDE):
-                        run[a * WIDE + k] = xs[place(first + k)]
-                for j in range(COLUMNS):
-                    for k in range(EACH_F):
-                        error = ds[place((i * COLUMNS + j) * FILTERS + k * LANES_F + lane_f)]
-                        for a in range(EACH_C):
-                            for s in range(S):
-                                sums[(a * S + s) * EACH_F + k] += run[a * WIDE + j * stride + s] * error
+                for j in range(0, COLUMNS, PIXELS):
+                    for a in range(EACH_C):
+                        first = (a * LANES_C + lane_c) * PLANE + (i * stride + r) * WIDE + j * stride
+                        for k in range(REACH):
+                            run[a * REACH + k] = xs[place(first + k)]
+                    for p in range(PIXELS):
+                        for k in range(EACH_F):
+                            error = ds[place((i * COLUMNS + j + p) * FILTERS + k * LANES_F + lane_f)]
+                            for a in range(EACH_C):
+                                for s in range(S):
+                                    sums[(a * S + s) * EACH_F + k] += run[a * REACH + p * stride + s] * error
         for a in range(EACH_C):
             for k in range(EACH_F):
                 c, f = c0 + a * LANES_C + lane_c, f0 + k * LANES_F + lane_f
@@ -97,7 +100,7 @@ def tiled(tile: WeightTile, window: tuple[int, ...], stride: int, real: Any) -> 
     return weight
 
 
-@kernel("conv2d_weight", "numba_cuda", device="cuda")
+@kernel("conv2d_weight", "numba_cuda", device="cuda", requires=missing)
 def conv2d_weight(
     x: Array, dy: Array, *, shape: tuple[int, ...], stride: int, padding: tuple[int, ...], groups: int, out: Array
 ) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from numba import cuda
 
+from tinyres.kernels.on_numba_cuda import missing
 from tinyres.kernels.on_numba_cuda.device import THREADS, blocks_for, launch
 from tinyres.kernels.registry import kernel
 
@@ -85,19 +86,19 @@ def one_weight(x, dy, stride, top, left, dw):  # type: ignore[no-untyped-def]
     dw[r, s, c % dw.shape[2], f] = total
 
 
-@kernel("conv2d", "numba_cuda.naive", device="cuda")
+@kernel("conv2d", "numba_cuda.naive", device="cuda", requires=missing)
 def conv2d(x: Array, w: Array, *, stride: int, padding: tuple[int, ...], groups: int, out: Array) -> None:
     launch(one_output, blocks_for(out.size), THREADS, x, w, stride, padding[0], padding[2], out)
 
 
-@kernel("conv2d_input", "numba_cuda.naive", device="cuda")
+@kernel("conv2d_input", "numba_cuda.naive", device="cuda", requires=missing)
 def conv2d_input(
     dy: Array, w: Array, *, shape: tuple[int, ...], stride: int, padding: tuple[int, ...], groups: int, out: Array
 ) -> None:
     launch(one_input, blocks_for(out.size), THREADS, dy, w, stride, padding[0], padding[2], out)
 
 
-@kernel("conv2d_weight", "numba_cuda.naive", device="cuda")
+@kernel("conv2d_weight", "numba_cuda.naive", device="cuda", requires=missing)
 def conv2d_weight(
     x: Array, dy: Array, *, shape: tuple[int, ...], stride: int, padding: tuple[int, ...], groups: int, out: Array
 ) -> None:

@@ -53,6 +53,7 @@ class WeightTile:
     filters: int
     each_channel: int  # channels of a thread
     each_filter: int  # filters of a thread; it has one row of taps of each
+    pixels: int  # that a thread takes at a time, side by side; divides columns
 
     def threads(self, window: tuple[int, ...]) -> int:
         """Threads of a block."""
@@ -65,9 +66,9 @@ class WeightTile:
 
 
 NARROW, WIDE = Tile(16, 8, 16, 8, 4, 8), Tile(8, 8, 32, 8, 4, 8)  # up to 16 filters in a group, and more
-WEIGHTS = WeightTile(16, 8, 16, 16, 2, 4)
+WEIGHTS = WeightTile(16, 8, 16, 16, 2, 4, 4)
 # Numba's simulator takes a thread of the processor for each of these: the same kernels, cut as small as can be.
-SIMULATED, SIMULATED_WEIGHTS = Tile(4, 8, 8, 4, 4, 4), WeightTile(4, 8, 4, 4, 2, 2)
+SIMULATED, SIMULATED_WEIGHTS = Tile(4, 8, 8, 4, 4, 4), WeightTile(4, 8, 4, 4, 2, 2, 4)
 
 
 def tile_for(filters: int, window: tuple[int, ...], stride: int, itemsize: int) -> Tile | None:
@@ -88,5 +89,6 @@ def weight_tile_for(window: tuple[int, ...], stride: int, itemsize: int) -> Weig
     while tile.shared(window, stride, itemsize) > SHARED:
         if tile.rows == tile.columns == 1:
             return None
-        tile = replace(tile, rows=max(1, tile.rows // 2), columns=tile.columns if tile.rows > 1 else tile.columns // 2)
+        columns = tile.columns if tile.rows > 1 else tile.columns // 2
+        tile = replace(tile, rows=max(1, tile.rows // 2), columns=columns, pixels=min(tile.pixels, columns))
     return tile
