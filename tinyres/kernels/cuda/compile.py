@@ -28,7 +28,6 @@ ARCHITECTURES = {
     "sm_120": "GeForce 50",
 }
 SHARED_MEMORY = 99 * 1024  # bytes a block may have on the smallest of them, sm_86, 89 and 120; sm_75 has 64 KiB
-REGISTERS = 65536  # of a multiprocessor
 USED = re.compile(r"Used (\d+) registers")
 SPILLED = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
 STACK = re.compile(r"(\d+) bytes stack frame")
@@ -37,13 +36,12 @@ SMEM = re.compile(r"(\d+) bytes smem")
 
 @dataclass(frozen=True)
 class Needs:
-    """What a compiled kernel needs: registers a thread, bytes of static shared memory, stack and spills; its size."""
+    """What a compiled kernel needs: registers a thread, bytes of static shared memory, stack and spills."""
 
     registers: int
     shared: int
     stack: int
     spilled: int
-    size: int
 
 
 def missing() -> str | None:
@@ -53,7 +51,6 @@ def missing() -> str | None:
     return None
 
 
-@functools.cache
 def compiled(file: str | Path, expression: str, architecture: str = "sm_90") -> Needs:
     """Compile one kernel to machine code.
 
@@ -75,25 +72,55 @@ def compiled(file: str | Path, expression: str, architecture: str = "sm_90") -> 
     KernelError
         A text that does not compile (its first error), or no compiler; it says which extra installs one.
     """
+    return compiled_together(file, (expression,), architecture)[expression]
+
+
+@functools.cache
+def compiled_together(file: str | Path, expressions: tuple[str, ...], architecture: str = "sm_90") -> dict[str, Needs]:
+    """Compile several kernels of a file, which reads its text once: expression -> what it needs.
+
+    Parameters
+    ----------
+    file : str or Path
+    expressions : tuple of str
+    architecture : str
+
+    Returns
+    -------
+    dict of str to Needs
+
+    Raises
+    ------
+    KernelError
+        As `compiled`.
+    """
     if reason := missing():
         raise KernelError(f"kernels cannot be compiled for a GPU here: {reason}.")
     core: Any = importlib.import_module("cuda.core")  # ships no types
     options = core.ProgramOptions(arch=architecture, std="c++17", ptxas_options=["-v"])
     log = io.StringIO()
     try:
-        code = core.Program(text(file), "c++", options).compile("cubin", (expression,), logs=log).code
+        made = core.Program(text(file), "c++", options).compile("cubin", expressions, logs=log)
     except Exception as error:  # cuda-core's own type, or one of the bindings'
         errors = [line for line in f"{error}\n{log.getvalue()}".splitlines() if "error" in line] or [str(error)]
         raise KernelError(
-            f"the kernel {expression} of {Path(file).name} does not compile for {architecture}: {errors[0].strip()}"
+            f"the kernel {expressions[0]} of {Path(file).name} does not compile for {architecture}: {errors[0].strip()}"
         ) from None
-    return _read(log.getvalue(), len(code))
+    parts = log.getvalue().split("Compiling entry function '")[1:]
+    said = {part.partition("'")[0]: part for part in parts}
+    names = {expression: _text(made.symbol_mapping[expression]) for expression in expressions}
+    return {expression: _read(said[name]) for expression, name in names.items()}
 
 
-def _read(log: str, size: int) -> Needs:
-    """The numbers of ptxas; the largest, where helpers that are not inlined have numbers of their own."""
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name
 
-    def most(pattern: re.Pattern[str]) -> int:
-        return max((sum(map(int, found)) for found in map(re.Match.groups, pattern.finditer(log))), default=0)
 
-    return Needs(most(USED), most(SMEM), most(STACK), most(SPILLED), size)
+def _read(said: str) -> Needs:
+    """The numbers of ptxas about one kernel."""
+
+    def number(pattern: re.Pattern[str]) -> int:
+        found = pattern.search(said)
+        return sum(map(int, found.groups())) if found else 0
+
+    return Needs(number(USED), number(SMEM), number(STACK), number(SPILLED))

@@ -19,6 +19,7 @@
 
 #define TAPS 3
 #define PITCH 24
+#define AHEAD 16  // parts that are on their way from memory at once
 
 template <class P, int KB>
 struct WeightProduct {  // on tensor cores
@@ -203,7 +204,7 @@ conv_weight(const typename P::T* __restrict__ x, const typename P::T* __restrict
       load_errors<P, KB, true>(errors, dy + group * width + filter, places, pixels, filters, width - filter);
     else
       load_errors<P, KB, false>(errors, dy + group * width + filter, places, pixels, filters, width - filter);
-    __syncthreads();
+    __syncthreads();  // pixels and errors are there
     for (int p = pixel_warp * P::STEP; p < pixels; p += pixel_warps * P::STEP)
       product.add(inputs, errors + p * (KB + 8), offsets + p, windows, own);
   }
@@ -212,7 +213,7 @@ conv_weight(const typename P::T* __restrict__ x, const typename P::T* __restrict
     __syncthreads();  // the result takes the place of the inputs; the warps of the same taps add in their order
     if (turn == pixel_warp) product.write(result + tap * 16 * KB, own, turn == 0);
   }
-  __syncthreads();
+  __syncthreads();  // the sum over all warps is there
   partial += int64_t(blockIdx.x) * filter_h * filter_w * depth * filters;
   for (int i = threadIdx.x; i < taps * 16 * KB; i += blockDim.x) {
     const int f = filter + i % KB, c = channel + i / KB % 16, each = i / KB / 16;
@@ -227,10 +228,16 @@ __global__ void __launch_bounds__(256) sum_parts(const T* __restrict__ partial, 
   SHARED(T, scratch);
   const int lane = threadIdx.x % 32, slice = threadIdx.x / 32, i = blockIdx.x * 32 + lane;
   T sum = T(0);
-  if (i < size)
-    for (int part = slice; part < parts; part += 8) sum += partial[int64_t(part) * size + i];
+  for (int part = slice; part < parts && i < size; part += AHEAD * 8) {
+    T v[AHEAD];
+#pragma unroll
+    for (int e = 0; e < AHEAD; e++)
+      v[e] = part + e * 8 < parts ? __ldcg(partial + int64_t(part + e * 8) * size + i) : T(0);
+#pragma unroll
+    for (int e = 0; e < AHEAD; e++) sum += v[e];
+  }
   scratch[threadIdx.x] = sum;
-  __syncthreads();
+  __syncthreads();  // all slices are there
   if (slice > 0 || i >= size) return;
   for (int other = 1; other < 8; other++) sum += scratch[other * 32 + lane];
   out[i] = sum;
