@@ -2,12 +2,13 @@
 
     python benchmarks/gpu_suite.py                       # on a machine with a GPU; writes benchmarks/results/gpu.json
     python benchmarks/gpu_suite.py --only roof steps     # some sections
-    TINYRES_GPU=emulated python benchmarks/gpu_suite.py --tiny   # without one: every section, small, and no times
+    TINYRES_GPU=emulated python benchmarks/gpu_suite.py --tiny --out FILE   # without one: all of it, small, no times
 
 Needs Python 3.11, NumPy, CuPy, numba-cuda, matplotlib, safetensors and tqdm, and tinyres' own tree, which need not be
-installed; with PyTorch (CUDA) and cuDNN the peers are timed too. A section has its seconds; what it could not do in
-them is listed, one that fails says why, and the rest goes on. The file is written after each section, whole or not at
-all; sections that were not asked for keep what an earlier run wrote. Not yet run on a GPU.
+installed; with PyTorch (CUDA) and cuDNN the peers are timed too. A section has its seconds, and a process of its own: a
+kernel that hangs, or an error after which CUDA is of no more use to a process, costs its section alone. What a section
+could not do is listed, one that fails says why, and the rest goes on. The file is written after each section, whole or
+not at all; sections that were not asked for keep what an earlier run wrote. Not yet run on a GPU.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import time
 import traceback
@@ -29,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # tinyres itself, where it i
 SCHEMA = "tinyres-gpu-1"
 OUT = Path(__file__).parent / "results" / "gpu.json"
 TOTAL = 570.0  # seconds
+GRACE = 20.0  # for a process to begin and to end
 
 
 class OutOfTime(Exception):
@@ -110,6 +113,24 @@ def run(suite: Suite, chosen: list[str], total: float, out: Path) -> dict[str, A
     return record
 
 
+def isolated(chosen: list[str], total: float, out: Path, options: list[str]) -> None:
+    """Run each section in a process of its own, which is ended if it hangs."""
+    end = time.monotonic() + total
+    for name in chosen:
+        seconds = max(1.0, min(sections()[name][0], end - time.monotonic()))
+        command = [sys.executable, __file__, "--inside", "--only", name, "--out", str(out), "--seconds", str(seconds)]
+        try:
+            code = subprocess.run([*command, *options], timeout=seconds + GRACE).returncode
+            why = f"its process ended with exit code {code}"
+        except subprocess.TimeoutExpired:
+            code, why = -1, f"it hung: ended after {seconds + GRACE:.0f} s"
+        if code not in (0, 1):  # it did not come to write what it had found
+            record = started(out)
+            record["sections"][name] = {"status": "failed", "error": why, "seconds": seconds}
+            write(out, record)
+            print(f"{name}: {why}", flush=True)
+
+
 def started(out: Path) -> dict[str, Any]:
     """The head of a record, with the sections that an earlier run has left there."""
     import record
@@ -162,6 +183,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=[], metavar="SECTION")
     parser.add_argument("--out", type=Path, default=None, help=f"default {OUT}; none with --tiny")
     parser.add_argument("--seconds", type=float, default=TOTAL, help="of the whole")
+    parser.add_argument("--inside", action="store_true", help="in this process, whatever happens to it")
     parser.add_argument("--tiny", action="store_true", help="small, to see that the script works")
     given = parser.parse_args()
 
@@ -178,9 +200,15 @@ def main() -> int:
         print("gpu_suite: name a file with --out: results/gpu.json is for a real run on a GPU.", file=sys.stderr)
         return 2
     suite, out = Suite(given.tiny or cuda.emulated(), not cuda.emulated()), given.out or OUT
-    record = run(suite, given.only or every, given.seconds, out)
-    states = {name: entries["status"] for name, entries in record["sections"].items()}
-    print(f"\n{out}: " + ", ".join(f"{name} {state}" for name, state in states.items()))
+    chosen = given.only or every
+    if given.inside or suite.tiny:
+        record = run(suite, chosen, given.seconds, out)
+    else:
+        isolated(chosen, given.seconds, out, [])
+        record = json.loads(out.read_text(encoding="utf-8"))
+    states = {name: record["sections"][name]["status"] for name in chosen}
+    if not given.inside:
+        print(f"\n{out}: " + ", ".join(f"{name} {state}" for name, state in states.items()))
     return 0 if set(states.values()) == {"done"} else 1
 
 

@@ -102,6 +102,32 @@ def test_a_section_that_fails_costs_itself_alone(tmp_path, monkeypatch, capsys):
     assert set(again["sections"]) == set(made)  # what was not asked for stays
 
 
+def test_a_section_that_hangs_or_dies_costs_itself_alone(tmp_path, monkeypatch):
+    """Each has a process of its own."""
+    monkeypatch.setenv("TINYRES_GPU", "emulated")
+    asked = []
+
+    def process(command, timeout):
+        asked.append(command[command.index("--only") + 1])
+        if asked[-1] == "steps":
+            raise subprocess.TimeoutExpired(command, timeout)
+        return subprocess.CompletedProcess(command, -11 if asked[-1] == "roof" else 0)
+
+    monkeypatch.setattr(gpu_suite.subprocess, "run", process)
+    out = tmp_path / "gpu.json"
+    gpu_suite.isolated(["roof", "steps", "latency"], 200, out, [])
+    found = json.loads(out.read_text())["sections"]
+    assert asked == ["roof", "steps", "latency"]
+    assert found["roof"]["error"] == "its process ended with exit code -11"
+    assert found["steps"]["error"].startswith("it hung: ended after 160 s")
+
+
+def test_a_section_in_a_process_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYRES_GPU", "emulated")
+    gpu_suite.isolated(["latency"], 60, tmp_path / "gpu.json", ["--tiny"])
+    assert json.loads((tmp_path / "gpu.json").read_text())["sections"]["latency"]["status"] == "done"
+
+
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [(("--only", "rooof"), 2, "there is no section 'rooof'"), (("--tiny",), 2, "name a file with --out")],

@@ -142,6 +142,7 @@ class DeviceContender(Contender):
 
     def _enough(self) -> int:
         """Launches for two milliseconds, `fewest` at most; of a quick kernel each set of buffers equally often."""
+        cuda.synchronize()  # the buffers were filled on another stream
         with registry.use(**self.choices):
             elapsed(self.calls[0])  # compiles
             once = elapsed(self.calls[0])
