@@ -41,7 +41,7 @@ FAULTS = {
     "one row further down": (CONV, "(row * stride + r) * WIDE", "(row * stride + r + 1) * WIDE", "conv2d"),
     "no edge below": (CONV, "if i < I and j < J:", "if j < J:", "conv2d"),
     "no edge of the filters": (CONV, "if d < outs:", "if True:", "conv2d_input"),
-    "the first pixel left out": (WEIGHT, "0 <= below < W", "0 < below < W", "conv2d_weight"),
+    "the first pixel left out": (WEIGHT, "0 <= v < W", "0 < v < W", "conv2d_weight"),
     "no barrier in the tree": (SUMS, "cuda.syncthreads()  # those above have written theirs", "pass", "batch_norm"),
     "the last row left out": (SUMS, "min((block + 1) * span, M)", "min((block + 1) * span, M - 1)", "batch_norm"),
 }

@@ -35,7 +35,7 @@ place = np.uintp  # an index that cannot be negative: Numba would look at each w
 
 @functools.cache
 def tiled(tile: Tile, window: tuple[int, ...], stride: int, spread: int, turned: bool, real: Any) -> Any:
-    """The kernel for one geometry; x, w and y are flat, `ins` and `outs` are channels of a group."""
+    """The kernel for one geometry. Its arrays are flat: x [N, H, W, groups * ins], y [N, I, J, groups * outs], w."""
     R, S = window
     ROWS, COLUMNS, FILTERS, PIXELS, EACH, DEPTH = vars(tile).values()
     HIGH, WIDE = (ROWS - 1) * stride + R, (COLUMNS - 1) * stride + S  # the input of a tile, with its border
@@ -63,7 +63,7 @@ def tiled(tile: Tile, window: tuple[int, ...], stride: int, spread: int, turned:
             w_at, per_tap, per_channel = ((R * S - 1) * outs + f) * per_pixel + group * ins, -outs * per_pixel, 1
         else:
             w_at, per_tap, per_channel = group * outs + f, ins * filters, filters
-        for c0 in range(0, ins, DEPTH):
+        for c0 in range(0, ins, DEPTH):  # some channels at a time: copy, wait, add up
             here = min(DEPTH, ins - c0)
             cuda.syncthreads()  # nobody needs the channels before any longer
             for p in range(HIGH):
@@ -73,9 +73,9 @@ def tiled(tile: Tile, window: tuple[int, ...], stride: int, spread: int, turned:
                 for k in range((WIDE * DEPTH + THREADS - 1) // THREADS):
                     q = k * (THREADS // DEPTH) + t // DEPTH
                     if q < WIDE:
-                        value, below = real(0), j0 * stride + q - left
-                        if inside and 0 <= below <= (W - 1) * spread and below % spread == 0:
-                            value = x[place(at + below // spread * per_pixel)]
+                        value, v = real(0), j0 * stride + q - left
+                        if inside and 0 <= v <= (W - 1) * spread and v % spread == 0:
+                            value = x[place(at + v // spread * per_pixel)]
                         xs[place(c * PLANE + p * WIDE + q)] = value
             for tap in range(R * S):
                 for k in range((DEPTH * FILTERS + THREADS - 1) // THREADS):
@@ -96,7 +96,7 @@ def tiled(tile: Tile, window: tuple[int, ...], stride: int, spread: int, turned:
                             weight = ws[place(((r * S + s) * DEPTH + d) * FILTERS + k * LANES + lane)]
                             for p in range(PIXELS):
                                 sums[k * PIXELS + p] += run[p * stride + s] * weight
-        i = i0 + row
+        i = i0 + row  # write what is inside the result
         for p in range(PIXELS):
             j = j0 + column + p
             if i < I and j < J:

@@ -32,7 +32,9 @@ BLOCKS = 512  # as many as fill a large card; more would only leave more rows to
 
 @functools.cache
 def tiled(tile: WeightTile, window: tuple[int, ...], stride: int, real: Any) -> Any:
-    """The kernel for one geometry; x, dy and rows are flat, `ins` and `outs` are channels of a group."""
+    """The kernel for one geometry. Its arrays are flat: x [N, H, W, groups * ins], dy [N, I, J, groups * outs], and
+    rows, one a block of pixels: [R, S, ins, groups * outs].
+    """
     R, S = window
     ROWS, COLUMNS, CHANNELS, FILTERS, EACH_C, EACH_F, PIXELS = vars(tile).values()
     HIGH, WIDE = (ROWS - 1) * stride + R, (COLUMNS - 1) * stride + S  # the input of a tile, with its border
@@ -64,9 +66,9 @@ def tiled(tile: WeightTile, window: tuple[int, ...], stride: int, real: Any) -> 
                 for k in range((WIDE * CHANNELS + THREADS - 1) // THREADS):
                     q = k * (THREADS // CHANNELS) + t // CHANNELS
                     if q < WIDE:
-                        value, below = real(0), j0 * stride + q - left
-                        if c0 + c < ins and 0 <= h < H and 0 <= below < W:
-                            value = x[place((((n * H + h) * W + below) * groups + group) * ins + c0 + c)]
+                        value, v = real(0), j0 * stride + q - left
+                        if c0 + c < ins and 0 <= h < H and 0 <= v < W:
+                            value = x[place((((n * H + h) * W + v) * groups + group) * ins + c0 + c)]
                         xs[place(c * PLANE + p * WIDE + q)] = value
             for p in range(ROWS):
                 for k in range((COLUMNS * FILTERS + THREADS - 1) // THREADS):
