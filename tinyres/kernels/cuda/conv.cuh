@@ -10,9 +10,10 @@
 //   shared  offsets, places [64 * MT] int, then pixels [..][chunk / PACK + 4] and filters [taps][chunk / PACK][KB + 8],
 //           or, when all is summed up, the tile [64 * MT][KB + 4] and a value a thread
 //
-// ResNet-20, batch 128, 132 multiprocessors, estimates: 32x32, 16 channels: 512 blocks of 256 pixels x 16 filters, 43 KB
-// of shared memory each, five on a multiprocessor; 16x16, 32 channels: 256 blocks of 128 x 32, 40 KB; 8x8, 64 channels:
-// 256 blocks of 64 x 32, 33 KB. One wave each; while one block loads the others multiply.
+// ResNet-20, batch 128, 132 multiprocessors: 32x32, 16 channels: 512 blocks of 256 pixels x 16 filters, 41 KB of shared
+// memory each; 16x16, 32 channels: 256 blocks of 128 x 32, 38 KB; 8x8, 64 channels: 256 blocks of 64 x 32, 31 KB. With
+// at most 128 registers a thread four fit on a multiprocessor, so each layer is one wave, and while one block loads
+// the others multiply. Estimated time of each: about that of reading and writing its arrays.
 //
 // Source of the idea: Chetlur et al., "cuDNN: Efficient Primitives for Deep Learning", 2014, section 3.
 #include "conv_product.cuh"
@@ -50,7 +51,7 @@ conv(const typename P::T* __restrict__ in, const typename P::T* __restrict__ w, 
   T* result = reinterpret_cast<T*>(places + PIXELS);
 
   pixel_tables(offsets, places, PIXELS, tile, h, v, high, wide, pitch, images, out_h, out_w);
-  __syncthreads();
+  __syncthreads();  // the offsets are known
   Product<P, KB, MT> product;
   product.begin(offsets);
 
@@ -82,7 +83,7 @@ conv(const typename P::T* __restrict__ in, const typename P::T* __restrict__ w, 
         else
           load_filters<P, KB, false>(filters, w, taps, depth, groups * width, channel, chunk, left_over,
                                      group * width + begin, width - begin);
-        __syncthreads();
+        __syncthreads();  // pixels and filters are there
         for (int r = 0; r < rows; r++)
           for (int s = 0; s < columns; s++)
             product.add(pixels + (r * wide.size + s) * pitch, filters + (r * columns + s) * words * (KB + 8), words);
@@ -90,7 +91,7 @@ conv(const typename P::T* __restrict__ in, const typename P::T* __restrict__ w, 
 
   __syncthreads();  // the result takes the place of pixels and filters
   product.write(result);
-  __syncthreads();
+  __syncthreads();  // the result is there
   const bool y_quads = in_quads(out, groups * width, width);
   for (int i = threadIdx.x; i < PIXELS * (KB / 4); i += THREADS) {
     const int p = i / (KB / 4), column = i % (KB / 4) * 4, left_over = width - begin - column;

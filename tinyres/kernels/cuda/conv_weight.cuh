@@ -13,8 +13,8 @@
 // With a pitch of 8 more than a multiple of 16 words, four pixels by eight channels fall into 32 banks where the stride
 // is 1. Which pixels of a step are "neighbours along k" is free, as long as x and dy agree: lane q has q, q + 4, ...
 //
-// ResNet-20, batch 128, 132 multiprocessors, estimates: 264 blocks in each layer (264 parts x 1, 132 x 2, 33 x 8), 192
-// threads, 24 to 45 KB of shared memory, and 2 to 5 MB of parts.
+// ResNet-20, batch 128, 132 multiprocessors: 264 blocks (264 parts x 1, 132 x 2, 33 x 8) of 192 threads, 30 to 40 KB of
+// shared memory each, and 2 to 5 MB of parts, which stay in the L2 of a large card (an estimate).
 #include "conv_tile.cuh"
 
 #define TAPS 3
