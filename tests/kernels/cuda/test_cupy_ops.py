@@ -17,6 +17,7 @@ from tinyres.kernels.naive import MODULES as OPS
 from tinyres.kernels.on_cupy import MODULES
 
 EPS = {"eps": 1e-5}
+REGISTERS = 80  # with which three blocks of 256 threads fit on a multiprocessor
 FAR = 1000.0  # deviations that the mean lies from 0
 
 
@@ -130,7 +131,7 @@ def test_nothing_spills(gpu, monkeypatch):
     """Registers and spills of every kernel of batch norm as compiled for an H100; of the others see below."""
     needs = compiled_for("sm_90", ("batch_norm", "bn_relu", "bn_add_relu"), monkeypatch)
     assert len(needs) == 8
-    assert all(need.registers <= 64 and not need.spilled for need in needs.values()), needs
+    assert all(need.registers <= REGISTERS and not need.spilled for need in needs.values()), needs
 
 
 @pytest.mark.slow
@@ -138,7 +139,7 @@ def test_nothing_spills(gpu, monkeypatch):
 def test_every_kernel_compiles(gpu, architecture, monkeypatch):
     needs = compiled_for(architecture, MODULES, monkeypatch)
     assert len(needs) > 25
-    assert all(need.registers <= 64 and not need.spilled for need in needs.values()), needs
+    assert all(need.registers <= REGISTERS and not need.spilled for need in needs.values()), needs
 
 
 def compiled_for(architecture, wanted, monkeypatch):

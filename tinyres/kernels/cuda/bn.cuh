@@ -9,7 +9,7 @@
 // One pass over memory each, 4 channels at once where they divide by 4. Statistics: sum and sum of squares of
 // x - pivot, the pivot being the block's first row. As the pivot belongs to the sum, a block's variance loses no more
 // than a factor of its rows of the rounding unit, however far the mean is from 0; blocks are merged by their means in
-// float64 (Chan, Golub, LeVeque 1983). The mask of bn_relu is computed again from x by the arithmetic of the forward
+// float64 (Chan, Golub, LeVeque 1979). The mask of bn_relu is computed again from x by the arithmetic of the forward
 // pass, one rounding (fma), which is cheaper than reading y; bn_add_relu leaves e as dshortcut in its first pass.
 //
 // What differs in the inner loop is a parameter of a template, so that the loads of UNROLL rows stand together.
@@ -41,7 +41,7 @@ __device__ __forceinline__ void affine(Affine<T> to[V], int channel, const T* ga
 // ---- statistics: partials [blocks, 3, channels] of pivot, sum, sum of squares -------------------------------------
 
 template <class Width, typename T>
-__device__ void partial_statistics(const T* __restrict__ x, T* partials, int64_t rows, int channels, T* scratch) {
+__device__ int64_t partial_statistics(const T* __restrict__ x, T* partials, int64_t rows, int channels, T* scratch) {
   constexpr int V = Width::V;
   const Part<V> at(rows, channels);
   T pivot[V] = {}, sums[2 * V] = {};
@@ -60,51 +60,47 @@ __device__ void partial_statistics(const T* __restrict__ x, T* partials, int64_t
     }
   }
   fold<2 * V>(sums, scratch, at);
-  if (at.lane) return;
+  if (at.lane) return at.run;
   T* to = partials + int64_t(blockIdx.x) * 3 * channels + at.channel;
 #pragma unroll
   for (int k = 0; k < V; k++) to[k] = pivot[k], to[channels + k] = sums[k], to[2 * channels + k] = sums[V + k];
+  return at.run;
 }
 
+// Merged around the first block's mean: what differs from it is no larger than a few deviations.
 template <typename T>
-__device__ void merge_statistics(const T* partials, T* mean, T* variance, int64_t rows, int channels, int tile,
-                                 double* scratch) {
+__device__ void merge_statistics(const T* partials, T* mean, T* variance, int64_t rows, int64_t run, int channels,
+                                 int tile, double* scratch) {
   const int begin = blockIdx.y * tile;
   const Lanes at(min(tile, channels - begin));
-  const int channel = begin + at.column, blocks = gridDim.x;
-  const int64_t run = (rows + blocks - 1) / blocks;
-  const T* own = partials + channel;
-  double total[1] = {0}, middle = 0;
-  for (int turn = 0; turn < 2; turn++) {  // first the mean, then the squares around it
-    if (turn) {
-      if (at.lane == 0) scratch[at.column] = middle = total[0] / rows;
-      __syncthreads();
-      middle = scratch[at.column];
-      total[0] = 0;
-    }
-    for (int b = at.lane; b < blocks && !at.idle; b += at.lanes) {
-      const int64_t left = rows - b * run;
-      const double n = double(left < run ? left : run);
-      if (left <= 0) break;  // this block and those after it had no rows
-      const T* part = own + int64_t(b) * 3 * channels;
-      const double sum = fresh(part + channels), here = fresh(part) + sum / n;
-      const double squares = fresh(part + 2 * channels) - sum * (sum / n), off = here - middle;
-      total[0] += turn ? squares + n * off * off : n * here;
-    }
-    fold<1>(total, scratch, at);
-    __syncthreads();
-  }
-  if (at.lane == 0) mean[channel] = T(middle), variance[channel] = T(total[0] < 0 ? 0 : total[0] / rows);
+  const int channel = begin + at.column;
+  const T* own = partials + (at.idle ? 0 : channel);
+  const double start = double(__ldcg(own)) + double(__ldcg(own + channels)) / (run < rows ? run : rows);
+  double totals[2] = {0, 0};  // of x - start, and of its square
+  over_blocks<3>(own, channels, at, [&](int block, const T* part) {  // pivot, sum, sum of squares
+    const int64_t left = rows - block * run;
+    if (left <= 0) return;
+    const double n = double(left < run ? left : run), sum = part[1], here = part[0] + sum / n - start;
+    totals[0] += n * here;
+    totals[1] += part[2] - sum * (sum / n) + n * here * here;
+  });
+  fold<2>(totals, scratch, at);
+  if (at.lane) return;
+  const double shift = totals[0] / rows, square = totals[1] / rows - shift * shift;
+  mean[channel] = T(start + shift);
+  variance[channel] = T(square < 0 ? 0 : square);  // rounding, where all values are the same; a NaN stays one
 }
 
 template <typename T>
-__global__ void __launch_bounds__(256) statistics(const T* __restrict__ x, T* partials, int* counters, T* mean,
-                                                  T* variance, int64_t rows, int channels, int aligned) {
+__global__ void __launch_bounds__(256, sizeof(T) == 4 ? 3 : 2)
+    statistics(const T* __restrict__ x, T* partials, int* counters, T* mean, T* variance, int64_t rows, int channels,
+               int aligned) {
   SHARED(double, scratch);
   T* own = reinterpret_cast<T*>(scratch);
-  WITH_WIDTH(channels, aligned, partial_statistics<Width>(x, partials, rows, channels, own));
+  int64_t run;
+  WITH_WIDTH(channels, aligned, run = partial_statistics<Width>(x, partials, rows, channels, own));
   if (is_last(counters, scratch))
-    merge_statistics(partials, mean, variance, rows, channels, TILE * (channels % 4 ? 1 : 4), scratch);
+    merge_statistics(partials, mean, variance, rows, run, channels, TILE * (channels % 4 ? 1 : 4), scratch);
 }
 
 // ---- normalise ----------------------------------------------------------------------------------------------------
@@ -187,10 +183,8 @@ __device__ void merge_gradients(const T* partials, const T* variance, T eps, T* 
   const Lanes at(min(tile, channels - begin));
   const int channel = begin + at.column;
   double totals[2] = {0, 0};
-  for (int b = at.lane; b < int(gridDim.x) && !at.idle; b += at.lanes) {
-    const T* part = partials + int64_t(b) * 2 * channels + channel;
-    totals[0] += fresh(part), totals[1] += fresh(part + channels);
-  }
+  over_blocks<2>(partials + channel, channels, at,
+                 [&](int, const T* part) { totals[0] += part[0], totals[1] += part[1]; });
   fold<2>(totals, scratch, at);
   if (at.lane) return;
   dbeta[channel] = T(totals[0]);

@@ -33,8 +33,7 @@ __global__ void __launch_bounds__(256) column_sums(const T* __restrict__ x, T* p
   const int tile = TILE * (columns % 4 ? 1 : 4), begin = blockIdx.y * tile;
   const Lanes at(min(tile, columns - begin));
   double total[1] = {0};
-  for (int b = at.lane; b < int(gridDim.x) && !at.idle; b += at.lanes)
-    total[0] += fresh(partials + int64_t(b) * columns + begin + at.column);
+  over_blocks<1>(partials + begin + at.column, columns, at, [&](int, const T* own) { total[0] += own[0]; });
   fold<1>(total, scratch, at);
   if (at.lane == 0) sums[begin + at.column] = T(total[0] * scale);
 }

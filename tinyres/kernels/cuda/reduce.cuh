@@ -13,6 +13,7 @@
 
 #define TILE 32       // threads side by side at most: with V = 4 floats they read 512 bytes at once
 #define UNROLL 4      // rows whose loads are in flight at once
+#define AHEAD 8       // blocks whose partial sums are
 
 // How a thread reads: one channel, or four of them, at once if they are aligned. Which way it is changes no sum.
 struct One {
@@ -73,11 +74,12 @@ struct Lanes {
 template <int V>
 struct Part : Lanes {
   int channel;
-  int64_t first, stop;
+  int64_t run, first, stop;  // rows of a block: as many for each lane as are loaded at once, or a multiple
   __device__ __forceinline__ Part(int64_t rows, int channels)
       : Lanes(min(TILE, channels / V - int(blockIdx.y) * TILE)) {
     channel = V * (blockIdx.y * TILE + column);
-    const int64_t run = (rows + gridDim.x - 1) / gridDim.x;
+    const int64_t step = lanes * UNROLL, steps = (rows + step - 1) / step;
+    run = (steps + gridDim.x - 1) / gridDim.x * step;
     first = run * blockIdx.x;
     stop = first + run < rows ? first + run : rows;
   }
@@ -118,8 +120,23 @@ __device__ __forceinline__ bool is_last(int* counters, void* scratch) {
   return last;
 }
 
-// Values that other blocks wrote during this launch: read from where all blocks see them.
-template <typename T>
-__device__ __forceinline__ double fresh(const T* address) {
-  return double(*static_cast<const volatile T*>(address));
+// What the blocks left: use(block, values) for each of a lane's blocks in ascending order; `values` of a block lie
+// `pitch` apart. They come from the L2, which all blocks share and which answers after hundreds of cycles, so the loads
+// of AHEAD blocks are in flight at once.
+template <int N, typename T, class Use>
+__device__ __forceinline__ void over_blocks(const T* partials, int pitch, const Lanes& at, Use use) {
+  const int blocks = gridDim.x;
+  for (int b = at.lane; b < blocks && !at.idle; b += AHEAD * at.lanes) {
+    T values[AHEAD][N];
+#pragma unroll
+    for (int e = 0; e < AHEAD; e++) {
+      const int block = b + e * at.lanes;
+#pragma unroll
+      for (int k = 0; k < N; k++)
+        values[e][k] = block < blocks ? __ldcg(partials + (int64_t(block) * N + k) * pitch) : T(0);
+    }
+#pragma unroll
+    for (int e = 0; e < AHEAD; e++)
+      if (b + e * at.lanes < blocks) use(b + e * at.lanes, values[e]);
+  }
 }

@@ -14,7 +14,7 @@ Array = Any
 THREADS = 256  # of a block
 TILE = 32  # threads side by side, as in reduce.cuh
 EACH = 4  # rows, or groups of four values, of a thread: enough loads in flight, and still many blocks
-BLOCKS = 4  # blocks a multiprocessor that a sum is divided into at most: its parts are added up by one block
+BLOCKS = 2  # blocks a multiprocessor that a sum is divided into at most: its parts are added up by one block
 COUNTERS = 65536  # as many as a grid may have blocks along y
 
 
@@ -42,9 +42,9 @@ def values(file: str, kernel: str, result: Array, *arguments: Any, each: int = 1
 def rows(count: int, channels: int, most: int | None = None) -> tuple[int, int]:
     """Blocks for the rows of a matrix and for its channels, four a thread if they divide by 4, as in reduce.cuh."""
     groups = channels if channels % 4 else channels // 4
-    lanes = THREADS // min(TILE, groups)
-    blocks = max(1, -(-count // (lanes * EACH)))
-    return min(blocks, most or blocks), -(-groups // TILE)
+    steps = max(1, -(-count // (THREADS // min(TILE, groups) * EACH)))  # of all the rows that a block reads at once
+    turns = -(-steps // (most or steps))
+    return -(-steps // turns), -(-groups // TILE)
 
 
 def sums(count: int, channels: int) -> tuple[int, int]:
