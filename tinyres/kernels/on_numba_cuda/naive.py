@@ -24,8 +24,8 @@ from tinyres.kernels.registry import kernel
 Array = Any
 
 
-@cuda.jit(device=True, inline="always")
-def place(number, shape):  # type: ignore[no-untyped-def]
+@cuda.jit(device=True, inline="always")  # type: ignore[untyped-decorator]
+def place(number: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """The indices of value `number` of an array of four axes."""
     rest, d = divmod(number, shape[3])
     rest, c = divmod(rest, shape[2])
@@ -33,8 +33,9 @@ def place(number, shape):  # type: ignore[no-untyped-def]
     return a, b, c, d
 
 
-@cuda.jit
-def one_output(x, w, stride, top, left, y):  # type: ignore[no-untyped-def]
+@cuda.jit  # type: ignore[untyped-decorator]
+def one_output(x: Array, w: Array, stride: int, top: int, left: int, y: Array) -> None:
+    """A value of y."""
     number = cuda.grid(1)
     if number >= y.size:
         return
@@ -50,8 +51,9 @@ def one_output(x, w, stride, top, left, y):  # type: ignore[no-untyped-def]
     y[n, i, j, f] = total
 
 
-@cuda.jit
-def one_input(dy, w, stride, top, left, dx):  # type: ignore[no-untyped-def]
+@cuda.jit  # type: ignore[untyped-decorator]
+def one_input(dy: Array, w: Array, stride: int, top: int, left: int, dx: Array) -> None:
+    """A value of dx."""
     number = cuda.grid(1)
     if number >= dx.size:
         return
@@ -69,8 +71,9 @@ def one_input(dy, w, stride, top, left, dx):  # type: ignore[no-untyped-def]
     dx[n, h, k, c] = total
 
 
-@cuda.jit
-def one_weight(x, dy, stride, top, left, dw):  # type: ignore[no-untyped-def]
+@cuda.jit  # type: ignore[untyped-decorator]
+def one_weight(x: Array, dy: Array, stride: int, top: int, left: int, dw: Array) -> None:
+    """A value of dw."""
     number = cuda.grid(1)
     if number >= dw.size:
         return

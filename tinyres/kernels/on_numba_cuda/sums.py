@@ -55,8 +55,8 @@ def cut_for(rows: int, width: int) -> Cut:
     return Cut(channels, lanes, span, max(1, blocks_for(rows, span)))
 
 
-@cuda.jit(device=True, inline="always")
-def add_lanes(lanes, t, width, half):  # type: ignore[no-untyped-def]
+@cuda.jit(device=True, inline="always")  # type: ignore[untyped-decorator]
+def add_lanes(lanes: Array, t: int, width: int, half: int) -> None:
     """Add up the columns of `lanes` [2 * half, width] in a tree; the sums are in its first row."""
     while half > 0:
         cuda.syncthreads()  # those above have written theirs
@@ -169,8 +169,8 @@ def statistics(x: Array, mean: Array, variance: Array) -> None:
     launch(_together(threads), width, threads, means, squares, rows, width, cut.span, cut.slices, mean, variance)
 
 
-@cuda.jit(device=True, inline="always")
-def normalised(x, mean, factor, beta):  # type: ignore[no-untyped-def]
+@cuda.jit(device=True, inline="always")  # type: ignore[untyped-decorator]
+def normalised(x: float, mean: float, factor: float, beta: float) -> float:
     """The value before the ReLU: the forward and the backward pass must agree on its sign."""
     return (x - mean) * factor + beta
 
