@@ -167,6 +167,7 @@ def test_a_recorded_run_is_the_same_run_and_its_record_the_cpus(
         "split_cosine",
     ):
         np.testing.assert_allclose(one.columns[name][0], other.columns[name][0], rtol=2e-3, atol=1e-6, err_msg=name)
+    assert [(r.meta["device"], r.meta["precision"]) for r in (one, other)] == [("cuda", "fp32"), ("cpu", "fp32")]
     assert flow.first_trouble(one) is None
     at = [flow.record_checkpoint(recorded.folder, dataset=mini, device=device) for device in ("cpu", "cuda")]
     np.testing.assert_allclose(at[0].gradient_norm, at[1].gradient_norm, rtol=2e-3)

@@ -84,7 +84,7 @@ def _earlier(folder: Path) -> Record | None:
 
 def meta_of(config: Config) -> dict[str, Any]:
     """What a record says about a run of these settings."""
-    names = ("model", "data", "seed", "batch", "dtype", "iterations")
+    names = ("model", "data", "seed", "batch", "dtype", "device", "precision", "iterations")
     said = {"shortcut": shortcut_of(config.model, config.shortcut), "kernels": config.kernels or "default"}
     return {name: getattr(config, name) for name in names} | said
 
