@@ -7,10 +7,11 @@
 #include "common.cuh"
 
 #define SIDE 32
-#define DEPTH 16
+#define DEPTH 32
+#define THREADS 256
 
 template <typename T>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(THREADS)
     gemm(const T* __restrict__ a, const T* __restrict__ b, const T* __restrict__ bias, T* __restrict__ c, int m, int n,
          int k, int64_t a_row, int64_t a_column, int64_t b_row, int64_t b_column) {
   SHARED(T, left);                         // [DEPTH][SIDE + 1]: one more, so that columns lie in different banks
@@ -20,7 +21,9 @@ __global__ void __launch_bounds__(256)
   T sums[2][2] = {};
   for (int depth = 0; depth < k; depth += DEPTH) {
     __syncthreads();
-    for (int i = threadIdx.x; i < SIDE * DEPTH; i += blockDim.x) {
+#pragma unroll
+    for (int e = 0; e < SIDE * DEPTH / THREADS; e++) {  // all loads in flight at once
+      const int i = e * THREADS + threadIdx.x;
       // neighbouring threads read along the axis whose values are neighbours
       const int ai = a_column == 1 ? i / DEPTH : i % SIDE, ak = a_column == 1 ? i % DEPTH : i / SIDE;
       const int bj = b_column == 1 ? i % SIDE : i / DEPTH, bk = b_column == 1 ? i / SIDE : i % DEPTH;

@@ -61,7 +61,7 @@ __global__ void __launch_bounds__(256)
   if (thread >= channels) return;
   const T* from = x + thread / c * pixels * c + thread % c;
   Sum<T> sum;
-#pragma unroll 8
+#pragma unroll 16
   for (int i = 0; i < pixels; i++) sum.add(from[int64_t(i) * c]);
   y[thread] = sum.total / T(pixels);
 }

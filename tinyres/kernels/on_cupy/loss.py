@@ -11,11 +11,11 @@ from tinyres.kernels.on_cupy import grid
 from tinyres.kernels.registry import kernel
 
 Array = Any
-WARP, ALONE = 32, 512  # threads of a row, and of a block that is the only one
+WARP, ALONE = 32, 1024  # threads of a row, and of a block that is the only one
 
 
 def _alone(rows: int) -> int:
-    """Threads of the one block: a warp a row, up to 16 of them."""
+    """Threads of the one block: a warp a row, up to 32 of them."""
     return max(WARP, min(ALONE, rows * WARP))
 
 

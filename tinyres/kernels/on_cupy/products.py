@@ -12,7 +12,7 @@ from tinyres.kernels.on_cupy.protocols import readable
 from tinyres.kernels.registry import kernel
 
 Array = Any
-SIDE, DEPTH = 32, 16  # as in gemm.cuh
+SIDE, DEPTH = 32, 32  # as in gemm.cuh
 
 
 @kernel("matmul", "cupy", device="cuda", strided=True)
