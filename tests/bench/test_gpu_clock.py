@@ -14,7 +14,7 @@ from tinyres.bench import device, device_clock, device_roof, measure, record, st
 from tinyres.bench.device_roof import DeviceRoof
 from tinyres.bench.layers import Layer
 from tinyres.bench.problems import Problem
-from tinyres.bench.results import lines
+from tinyres.bench.results import groups, lines
 from tinyres.bench.settings import Settings
 from tinyres.errors import DeviceError
 from tinyres.kernels import cuda, kernel
@@ -261,3 +261,18 @@ def test_a_step_with_another_gradient_is_refused_on_a_gpu(clock, own_kernels, mo
     monkeypatch.setattr(steps, "_choices", lambda *_: {"mine": {"global_avg_pool": "mine"}})
     assert list(steps.time_steps(settings, {}, dataclasses.replace(STILL), refused.append, "cuda")) == []
     assert "a step with 'mine' has another gradient than with 'the CPU'" in refused[0].reason
+
+
+def test_a_kernel_that_python_launches_stands_with_the_others(clock, doubled, monkeypatch):
+    @kernel("relu", "three", device="cuda", graphable=False)
+    def relu(x, *, out):
+        cuda.module().maximum(x, 0, out=out)
+
+    monkeypatch.setattr(device_roof, "measure", lambda dtype: dataclasses.replace(STILL))
+    monkeypatch.setattr(DeviceRoof, "sample", lambda self: None)
+    settings = Settings(("relu",), ("one", "three"), ("resnet20",), batch=1, repeats=1, seconds=0.01, device="cuda")
+    bench = measure.measure_all(settings, lambda text: None)
+    assert {row.kernel for row in bench.rows if row.eager} == {"three"}
+    assert all(len(group) == 2 for group in groups(bench.rows))
+    (said,) = lines([row for row in bench.rows if row.eager][:1])
+    assert said.endswith("(launched by Python)")

@@ -110,7 +110,7 @@ def rows(
                 attainable=roof.attainable(problem.operations, problem.bytes, precision, mode), error=errors[name],
                 allowed=problem.allowed(precision), checked=problem.checked, reference=reference,
                 ratio=ratio(times[name], times[reference]), nets=list(problem.nets),
-                mode=f"{mode}, eager" if contender.eager else mode, precision=precision,
+                mode=mode, eager=contender.eager, precision=precision,
             )
         )  # fmt: skip
     return found

@@ -34,7 +34,8 @@ class Row:
     reference: str  # the contender that `ratio` is to
     ratio: float  # median over the rounds of this time by the reference's in the same round
     nets: list[str] = field(default_factory=list)
-    mode: str = ""  # on a GPU: cold or hot, and `eager` where no graph can hold the kernel
+    mode: str = ""  # on a GPU: cold or hot, a step's graph or eager
+    eager: bool = False  # launched by Python, one by one: no graph could hold it
     precision: str = "full"  # that the kernel declares
 
     @property
@@ -112,6 +113,7 @@ def lines(rows: list[Row]) -> Iterator[str]:
         cells += f"{row.batch / row.median:>10,.0f}{row.error:>8.0e}"
         if row.kernel != row.reference:
             cells += f"{row.ratio:>7.2f} {row.reference}"
+        cells += "  (launched by Python)" if row.eager and row.mode != "eager" else ""
         yield f"  {row.kernel:<18}{cells}"
 
 

@@ -96,8 +96,7 @@ def time_steps(
                     error=errors[name], allowed=ALLOWED[_precision(choices[name])],
                     checked=f"gradient of a first step of 8 layers, with that of {against}", reference=reference,
                     ratio=ratio(times[name], times[reference]), nets=[model],
-                    mode=f"{mode}, eager" if mode == "graph" and getattr(each, "eager", False) else mode,
-                    precision=_precision(choices[name]),
+                    mode=mode, eager=getattr(each, "eager", False), precision=_precision(choices[name]),
                 )
                 for each in contenders for name in [each.name]
             ]  # fmt: skip
