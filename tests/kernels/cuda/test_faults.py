@@ -77,7 +77,7 @@ def planted(folder, file, what, number):
 def run(folder, **environment):
     """What `planting.py` says of the faults in a folder, and what it says on the side."""
     done = subprocess.run(
-        [sys.executable, PLANTING, folder],
+        [sys.executable, "-c", PLANTING.read_text(encoding="utf-8"), folder],
         env=os.environ | {"OPENBLAS_NUM_THREADS": "1"} | environment,
         capture_output=True,
         text=True,
