@@ -18,6 +18,7 @@ from tinyres.bench.results import groups, lines
 from tinyres.bench.settings import Settings
 from tinyres.errors import DeviceError
 from tinyres.kernels import cuda, kernel
+from tinyres.kernels.cuda import compile
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ for the emulated GPU")
 
@@ -276,3 +277,21 @@ def test_a_kernel_that_python_launches_stands_with_the_others(clock, doubled, mo
     assert all(len(group) == 2 for group in groups(bench.rows))
     (said,) = lines([row for row in bench.rows if row.eager][:1])
     assert said.endswith("(launched by Python)")
+
+
+@pytest.mark.skipif(compile.missing() is not None, reason="needs cuda-core to compile for a GPU")
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_80", "sm_90", "sm_120"])
+def test_kernels_of_the_roof_stay_in_registers(architecture):
+    names = ["ffma<float>", "ffma<double>", "copy", "nothing"]
+    names += [] if architecture == "sm_75" else ["tensor_tf32", "tensor_bf16"]  # which Turing does not have
+    for name in names:
+        needs = compile.compiled("roof.cuh", name, architecture)
+        assert (needs.spilled, needs.stack) == (0, 0)
+        assert needs.registers <= 64  # 1,024 threads of a multiprocessor at once, at least
+
+
+def test_noise_larger_than_the_launches_gives_no_time_below_zero(monkeypatch):
+    answers = iter([3e-3, 2e-3])
+    monkeypatch.setattr(device_clock, "elapsed", lambda work: next(answers))
+    nobody = device_clock.Eager([])
+    assert device_clock.difference(nobody, nobody, 10) == pytest.approx(1e-4)
