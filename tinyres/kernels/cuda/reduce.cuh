@@ -30,15 +30,21 @@ struct FourAtOnce {
 };
 template <class Width, typename T>
 __device__ __forceinline__ void read(T* v, const T* from) {
-  if constexpr (Width::at_once) return read4(v, from);
+  if constexpr (Width::at_once) {
+    read4(v, from);
+  } else {
 #pragma unroll
-  for (int k = 0; k < Width::V; k++) v[k] = from[k];
+    for (int k = 0; k < Width::V; k++) v[k] = from[k];
+  }
 }
 template <class Width, typename T>
 __device__ __forceinline__ void write(T* to, const T* v) {
-  if constexpr (Width::at_once) return write4(to, v);
+  if constexpr (Width::at_once) {
+    write4(to, v);
+  } else {
 #pragma unroll
-  for (int k = 0; k < Width::V; k++) to[k] = v[k];
+    for (int k = 0; k < Width::V; k++) to[k] = v[k];
+  }
 }
 
 // Do something with the `Width` that fits these channels and addresses.
