@@ -63,7 +63,7 @@ PRECISIONS = (
 
 def conv2d(x: Array, w: Array, *, stride: int, padding: Padding, groups: int, out: Array, precision: Precision) -> None:
     """[N,H,W,C], [R,S,C/groups,F] -> [N,I,J,F]."""
-    _conv(precision, x, w, out, w.shape, stride, padding, groups)
+    _conv(precision, x, w, out, stride, padding, groups)
 
 
 def conv2d_stats(
@@ -71,7 +71,7 @@ def conv2d_stats(
 ) -> None:
     """The same, and mean and biased variance of each filter's outputs."""
     y, *statistics = out
-    _conv(precision, x, w, y, w.shape, stride, padding, groups, statistics)
+    _conv(precision, x, w, y, stride, padding, groups, statistics)
 
 
 def conv2d_input(
@@ -79,16 +79,16 @@ def conv2d_input(
     precision: Precision,
 ) -> None:  # fmt: skip
     """[N,I,J,F], [R,S,C/groups,F] -> [N,H,W,C]: stride * stride correlations of dy, one for each phase of x."""
-    _conv(precision, dy, w, out, w.shape, stride, padding, groups, gradient=True)
+    _conv(precision, dy, w, out, stride, padding, groups, gradient=True)
 
 
 def _conv(
-    precision: Precision, given: Array, w: Array, out: Array, window: tuple[int, ...], stride: int, padding: Padding,
-    groups: int, statistics: Any = (), gradient: bool = False,
+    precision: Precision, given: Array, w: Array, out: Array, stride: int, padding: Padding, groups: int,
+    statistics: Any = (), gradient: bool = False,
 ) -> None:  # fmt: skip
     if not out.size:
         return
-    (n, high, wide, width), (r, s) = out.shape, window[:2]
+    (n, high, wide, width), (r, s) = out.shape, w.shape[:2]
     depth, width = given.shape[3] // groups, width // groups
     if gradient:  # of the first phase, which is the largest
         problem = Problem(n, -(-high // stride), -(-wide // stride), 1, -(-r // stride), -(-s // stride))
@@ -139,7 +139,7 @@ def conv2d_weight(
 
 
 def _enter(function: Callable[..., None], precision: Precision) -> None:
-    """The kernel of one precision. Its name is bound by a default, so that `out` stays in its signature."""
+    """Enter the kernel of one precision into the table."""
     kernel(
         function.__name__,
         f"cupy.igemm{precision.name}",

@@ -13,8 +13,8 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-SHARED_MEMORY = 99 * 1024  # bytes a block may have on the smallest cards
-GOOD_SHARED = 48 * 1024  # with less than this two blocks fit there, and four on a large card
+SHARED_MEMORY = 64 * 1024  # bytes a block may have on every card: 64 KiB on Turing, 99 and more later
+GOOD_SHARED = 48 * 1024  # with less than this two blocks fit on a GeForce, and four on a large card
 WAVE = 1.5  # blocks a multiprocessor below which smaller tiles are taken
 PARTS = 2  # blocks a multiprocessor over which the pixels of a weight gradient are split
 PITCH = 24  # words of shared memory a pixel in the weight gradient: 16 channels and 8 to keep banks apart
@@ -61,7 +61,7 @@ def best_tile(problem: Problem, pixels: int, bytes_of: BytesOf) -> Tile:
             cost = count * (pixels + passes * positions) * max(1.0, shared / GOOD_SHARED)
             if best is None or cost < best[0]:
                 best = cost, Tile(images, rows, columns, tap_h, tap_w, shared, count)
-    assert best is not None  # one tap and one channel chunk of the largest tile take 30 KB
+    assert best is not None  # one tap at a time of any tile takes less than 50 KB
     return best[1]
 
 
@@ -153,7 +153,7 @@ def plan_weight(
     problem: Problem, depth: int, width: int, groups: int, step: int, size: int, processors: int
 ) -> WeightPlan:
     """Divide a weight gradient; the sum over pixels is split into `grid[0]` parts. `step` pixels go at a time."""
-    block, pixels = 16 if width <= 16 else 32, 128
+    block, pixels = 16 if width <= 16 else 32, 512 // size
     tap_w = min(problem.tap_w, TAPS * WARPS)
     tap_h = min(problem.tap_h, max(1, TAPS * WARPS // tap_w))
     fewer = Problem(problem.images, problem.high, problem.wide, problem.step, tap_h, tap_w)
