@@ -15,7 +15,7 @@ __device__ __forceinline__ T value_of(int kind, T a, T b) {
 }
 
 template <typename T>
-__global__ void __launch_bounds__(256) elementwise(int kind, const T* a, const T* b, T* out, int64_t count,
+__global__ void __launch_bounds__(256, 4) elementwise(int kind, const T* a, const T* b, T* out, int64_t count,
                                                    int aligned) {
   const int64_t thread = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, threads = int64_t(gridDim.x) * blockDim.x;
   const int64_t fours = aligned ? count / 4 : 0;

@@ -26,7 +26,7 @@ struct Row {  // the largest of a row's logits, and the sum of exp(logit - large
 };
 
 template <typename T>
-__global__ void __launch_bounds__(1024)
+__global__ void __launch_bounds__(1024, 1)
     loss(const T* __restrict__ logits, const int64_t* __restrict__ labels, T* out, int rows, int classes) {
   SHARED(double, scratch);
   const int warp = threadIdx.x / WARP, warps = blockDim.x / WARP;
@@ -55,7 +55,7 @@ __global__ void __launch_bounds__(256)
 }
 
 template <typename T>
-__global__ void __launch_bounds__(1024)
+__global__ void __launch_bounds__(1024, 1)
     log_step(const T* loss, const T* __restrict__ logits, const int64_t* __restrict__ labels, const int64_t* at,
              T* losses, int64_t* wrong, int64_t* next, int rows, int classes, int64_t length) {
   SHARED(int, scratch);
