@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,8 +43,9 @@ class Pool:
         block.fill(0xFF)  # NaN in every type of float
         return block
 
-    def __del__(self) -> None:  # the pool of a graph that is gone; its arrays are gone too, for they hold it
-        if not sys.is_finalizing():
+    # The pool of a graph that is gone; its arrays are gone too, for they hold it. At exit this module's names may be.
+    def __del__(self, at_exit: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not at_exit():
             _forget(self)
 
     def give(self, block: np.ndarray) -> None:
