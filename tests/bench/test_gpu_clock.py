@@ -7,7 +7,6 @@ import shutil
 import time
 from functools import partial
 
-import numpy as np
 import pytest
 
 from tinyres.bench import device, device_clock, device_roof, measure, record, steps
@@ -18,7 +17,6 @@ from tinyres.bench.results import groups, lines
 from tinyres.bench.settings import Settings
 from tinyres.errors import DeviceError
 from tinyres.kernels import cuda, kernel
-from tinyres.kernels.cuda import compile
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ for the emulated GPU")
 
@@ -99,21 +97,6 @@ def test_cold_takes_more_than_three_caches(monkeypatch):
     assert device_clock.sets_for(16_800_000) == 12
     assert 11 * 16_800_000 > 3 * 60_000_000
     assert device_clock.sets_for(1000) == 0  # nothing small can be cold this way
-
-
-def test_kernels_of_the_roof_do_what_they_count(emulated):
-    xp = cuda.module()
-    out = xp.empty(64, np.float32)
-    for name, rounds, right in (
-        ("ffma<float>", 40, 16),
-        ("tensor_tf32", 3, 24 + 2 * 3),
-        ("tensor_bf16", 3, 24 + 4 * 3),
-    ):
-        cuda.launch("roof.cuh", name, 2, 32, out, np.int32(rounds))
-        assert out.get().tolist() == [right] * 64
-    source, target = xp.arange(80, dtype=np.float32), xp.zeros(80, np.float32)
-    cuda.launch("roof.cuh", "copy", 2, 3, source, target, np.int32(20))
-    assert target.get().tolist() == source.get().tolist()
 
 
 def test_the_roof_of_a_precision(clock, monkeypatch):
@@ -279,19 +262,18 @@ def test_a_kernel_that_python_launches_stands_with_the_others(clock, doubled, mo
     assert said.endswith("(launched by Python)")
 
 
-@pytest.mark.skipif(compile.missing() is not None, reason="needs cuda-core to compile for a GPU")
-@pytest.mark.parametrize("architecture", ["sm_75", "sm_80", "sm_90", "sm_120"])
-def test_kernels_of_the_roof_stay_in_registers(architecture):
-    names = ["ffma<float>", "ffma<double>", "copy", "nothing"]
-    names += [] if architecture == "sm_75" else ["tensor_tf32", "tensor_bf16"]  # which Turing does not have
-    for name in names:
-        needs = compile.compiled("roof.cuh", name, architecture)
-        assert (needs.spilled, needs.stack) == (0, 0)
-        assert needs.registers <= 64  # 1,024 threads of a multiprocessor at once, at least
-
-
 def test_noise_larger_than_the_launches_gives_no_time_below_zero(monkeypatch):
     answers = iter([3e-3, 2e-3])
     monkeypatch.setattr(device_clock, "elapsed", lambda work: next(answers))
     nobody = device_clock.Eager([])
     assert device_clock.difference(nobody, nobody, 10) == pytest.approx(1e-4)
+
+
+def test_steps_on_an_emulated_gpu_are_checked_and_not_timed(monkeypatch):
+    monkeypatch.setattr(steps, "SIZE", 8)
+    said = []
+    settings = Settings(steps=("resnet20",), kernels=("cupy.igemm",), batch=2, device="cuda")
+    bench = measure.measure_all(settings, said.append)
+    assert (bench.rows, bench.roof, bench.refused) == ([], None, [])
+    assert said[-1].startswith("right  step  resnet20, 8 layers of it, cupy.igemm: gradient ")
+    assert said[-1].endswith(" from that of the CPU")

@@ -18,7 +18,7 @@ from tinyres.bench.layers import chosen, chosen_ops
 from tinyres.bench.problems import Problem, usual_batch
 from tinyres.bench.results import HEAD, Refusal, Row, heading, lines
 from tinyres.bench.settings import Settings
-from tinyres.bench.steps import time_steps
+from tinyres.bench.steps import right_steps, time_steps
 from tinyres.conformance import check_kernel
 from tinyres.errors import ConfigError, KernelError, TinyresError
 from tinyres.kernels import files, registry
@@ -228,6 +228,9 @@ def measure_all(settings: Settings, tell: Tell) -> Bench:
 def _checked(run: _Run, tell: Tell) -> Bench:
     """The kernels at every layer, on a GPU that has no clock; the person's alone, where there are such."""
     settings, mine = run.settings, dict(run.mine)
+    if settings.steps:
+        right_steps(settings, {op: name for op, name in run.mine if run.keeps_contract(op, name)}, run.refuse, run.tell)
+        return Bench(settings, None, refused=run.refused)
     for op, layer, nets in chosen(settings.nets, run.ops):
         problem = Problem(op, layer, nets, settings.batch or device.EMULATED_BATCH, settings.dtype)
         names = run.kernels(op) if not mine else [mine[op]] if run.keeps_contract(op, mine[op]) else []
