@@ -25,7 +25,7 @@ CONVOLUTIONS = {
 }
 FULL = ("Full<float>", "Full<double>")
 TENSOR_CORES = ("Tf32", "Tf32x3", "Bf16")
-FLOATS, DOUBLES, WEIGHTS = 128, 200, 128  # registers a thread: four blocks of 128 threads, two, two of 256
+FLOATS, DOUBLES, WEIGHTS = 128, 224, 128  # registers a thread: four blocks of 128 threads, two, two of 256
 needs_compiler = pytest.mark.skipif(compile.missing() is not None, reason=str(compile.missing()))
 
 
