@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tinyres.kernels import launch, registry, use
+from tinyres.kernels.backends import backend_of
 from tinyres.kernels.contracts import CONTRACTS
 from tinyres.kernels.on_numba import threads
 
@@ -51,7 +52,7 @@ def test_the_number_of_threads_changes_no_byte(name, monkeypatch):
         assert got == wanted
 
 
-COMPILED = [(op, name) for op in registry.ops() for name in registry.names(op) if name.startswith("numba")]
+COMPILED = [(op, name) for op in registry.ops() for name in registry.names(op) if backend_of(name) == "numba"]
 
 
 @pytest.mark.parametrize(("op", "name"), COMPILED)

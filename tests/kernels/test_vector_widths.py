@@ -13,6 +13,7 @@ import pytest
 PROGRAM = """
 import llvmlite.binding as llvm
 original, llvm.get_host_cpu_features = llvm.get_host_cpu_features, lambda: {features}
+from tinyres.kernels.backends import backend_of
 from tinyres.kernels.on_numba import vectors
 llvm.get_host_cpu_features = original
 from tinyres.conformance import check_kernel
@@ -20,7 +21,7 @@ from tinyres.kernels.registry import GROUPS, names
 print(vectors.VECTOR_BYTES)
 for op in GROUPS["conv"]:
     for name in names(op):
-        if name.startswith("numba"):
+        if backend_of(name) == "numba":
             check_kernel(op, name, {dtype!r})
 """
 
