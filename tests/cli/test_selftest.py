@@ -27,6 +27,15 @@ def test_kernels_of_the_gpu(capsys, monkeypatch):
     assert [row[1] for row in rows] == ["cupy"]
 
 
+def test_asked_for_a_gpu_that_is_not_there_it_fails(capsys, monkeypatch):
+    """A script that asks whether the kernels of the GPU are right must not read "all right" of none."""
+    monkeypatch.setattr("tinyres.kernels.cuda.missing", lambda: "the dog ate it")
+    assert main(["selftest", "--ops", "relu", "--device", "cuda"]) == 1
+    printed = capsys.readouterr()
+    assert "there is no GPU to use: the dog ate it." in printed.err
+    assert "all right" not in printed.out
+
+
 def test_what_is_not_here_is_counted_by_its_reason(capsys, monkeypatch):
     monkeypatch.setattr("tinyres.kernels.cuda.missing", lambda: "the dog ate it")
     for key in [key for key in registry._table if registry._table[key].device == "cuda"]:

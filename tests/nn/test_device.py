@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinyres import nn, ops, optim
+from tinyres import Tensor, nn, ops, optim
 from tinyres.errors import DeviceError
 from tinyres.kernels import cuda
 from tinyres.models import create
@@ -97,6 +97,21 @@ def test_the_optimizer_follows_its_parameters(net, rng):
     np.testing.assert_array_equal(optimizer.state_dict()["velocity"], 2 * velocity)
 
 
+def test_the_optimizer_refuses_a_gradient_of_another_device(net):
+    net.to("cuda")
+    optimizer = optim.SGD(net.parameters(), 0.1)
+    first = net.parameters()[0]
+    first.grad = Tensor(np.ones(first.shape, np.float32))
+    with pytest.raises(DeviceError, match="a gradient is on cpu and its parameter on cuda"):
+        optimizer.step()
+
+
+def test_the_optimizer_refuses_nets_of_two_devices(net):
+    here = create("resnet8", num_classes=3, in_channels=1).parameters()
+    with pytest.raises(DeviceError, match="parameters are on cpu and cuda; move their nets to one device"):
+        optim.SGD(here + net.to("cuda").parameters(), 0.1)
+
+
 def test_two_devices_in_one_op_are_refused(net):
     net.to("cuda")
     with pytest.raises(DeviceError, match=r"array 0 is on cpu and array 1 on cuda; move one of them"):
@@ -106,7 +121,7 @@ def test_two_devices_in_one_op_are_refused(net):
 
 
 def test_an_unknown_device(net):
-    with pytest.raises(DeviceError, match="there is no device 'gpu'"):
+    with pytest.raises(DeviceError, match="there is no device 'gpu'; known: cpu, cuda"):
         net.to("gpu")
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from tinyres.cli.kernels import why
 from tinyres.conformance import DIFFERENTIABLE, Verdict, check_gradient, check_kernel
 from tinyres.errors import TinyresError
-from tinyres.kernels import registry
+from tinyres.kernels import cuda, registry
 
 
 @dataclass
@@ -30,6 +30,8 @@ class Arguments:
 
 def run(arguments: Arguments) -> int:
     """Print one row an op and kernel; the exit code is 1 if anything failed."""
+    if arguments.device == "cuda":
+        cuda.module()  # or nothing would be checked, and all be right
     failures: list[str] = []
     absent: Counter[str] = Counter()
     print(f"{'op':<32}{'kernel':<19}{'float32':>10}{'float64':>10}{'gradient':>10}")

@@ -51,7 +51,7 @@ def moved(array: Array, device: str) -> Array:
         An unknown device, or no GPU to use.
     """
     if device not in DEVICES:
-        raise DeviceError(f"there is no device {device!r}{nearest(device, DEVICES)}.")
+        raise DeviceError(f"there is no device {device!r}; known: {', '.join(DEVICES)}.")  # the nearest to gpu is cpu
     if device == "cpu":
         return on_host(array)
     return array if cuda.is_array(array) else cuda.module().asarray(array)

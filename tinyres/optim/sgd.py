@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tinyres.errors import CheckpointError, ConfigError, ShapeError
+from tinyres.errors import CheckpointError, ConfigError, DeviceError, ShapeError
 from tinyres.kernels.launch import Array, array_module, device_of, launch, moved
 from tinyres.nn.flat import Flat, Parameter, runs
 
@@ -35,6 +35,8 @@ class SGD:
     ------
     ConfigError
         No parameters, or a negative setting.
+    DeviceError
+        Parameters of two devices.
     """
 
     def __init__(
@@ -62,8 +64,8 @@ class SGD:
 
         Raises
         ------
-        ShapeError
-            A gradient that was set by hand, of another shape.
+        ShapeError, DeviceError
+            A gradient that was set by hand, of another shape or device; parameters of two devices.
         """
         self._gather()
         settings = {"momentum": self.momentum, "weight_decay": self.weight_decay, "nesterov": self.nesterov}
@@ -76,6 +78,8 @@ class SGD:
 
     def _gather(self) -> None:
         """Give parameters that lie in no flat buffer, or no longer, one of their own; follow them to their device."""
+        if len(devices := {p.device for p in self.parameters}) > 1:
+            raise DeviceError(f"SGD: parameters are on {' and '.join(sorted(devices))}; move their nets to one device.")
         if (device := self.parameters[0].device) != device_of(self.velocity):
             self.velocity, self.rate = moved(self.velocity, device), None
         if loose := [p for p in self.parameters if not p.is_flat()]:
@@ -92,6 +96,11 @@ class SGD:
                         raise ShapeError(
                             f"SGD: a gradient has shape {list(parameter.grad.shape)} and its parameter "
                             f"{list(parameter.shape)}; they must be the same."
+                        )
+                    if parameter.grad.device != parameter.device:
+                        raise DeviceError(
+                            f"SGD: a gradient is on {parameter.grad.device} and its parameter on {parameter.device}; "
+                            "move one of them, nothing is copied silently."
                         )
                     parameter.slot[...] = parameter.grad.data
                 if not joined:
