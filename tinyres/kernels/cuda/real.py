@@ -12,7 +12,8 @@ from tinyres.errors import KernelError
 from tinyres.kernels.cuda.sources import text
 
 DEFAULT_SHARED = 48 * 1024  # bytes a block gets without asking for more
-OPTIONS = ("-std=c++17",)
+OPTIONS = ("-std=c++17",)  # CuPy adds -ftz=true: numbers too small for all of float32's digits become 0
+NO_MEMORY = 2  # cudaErrorMemoryAllocation
 
 
 @functools.cache
@@ -44,7 +45,7 @@ class Graph:
         import cupy
 
         self._stream = stream()
-        self._pool = cupy.cuda.MemoryPool()  # nobody else may be given memory that the graph writes to
+        self._pool = cupy.cuda.MemoryPool(_new_memory)  # nobody else may be given memory that the graph writes to
         cupy.cuda.Device().synchronize()
         with self._stream, cupy.cuda.using_allocator(self._pool.malloc):
             for _ in range(warmups):  # compiles, loads modules, fills the pool
@@ -71,6 +72,23 @@ class Graph:
     def launch(self) -> None:
         """Do the step once more; returns before it is done."""
         self._graph.launch(self._stream)
+
+
+def _new_memory(size: int) -> Any:
+    """Memory that no pool has, for the pool of a graph.
+
+    Where CUDA has none, a pool of CuPy's gives its free blocks back to it and asks again. What is captured by then
+    still writes to those blocks, so here there is an end: an error that a pool lets through.
+    """
+    import cupy
+
+    try:
+        return cupy.cuda.MemoryPointer(cupy.cuda.Memory(size), 0)
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        if error.status != NO_MEMORY:
+            raise
+        free, total = cupy.cuda.runtime.memGetInfo()
+        raise cupy.cuda.memory.OutOfMemoryError(size, total - free) from None
 
 
 @functools.cache
