@@ -153,6 +153,20 @@ def test_a_gpu_without_room_says_which_batch_fits(
     assert fit(Config(batch=int(found[1]), **settings), images).step == 3
 
 
+def test_a_graph_that_found_no_room_takes_none_from_the_batch_that_fits(
+    emulated: pytest.MonkeyPatch, images: Dataset, tmp_path: Path
+) -> None:
+    """The first step fits. The second is captured, which does not: what its graph took by then is given back."""
+    without_figures(emulated)
+    gc.disable()
+    try:
+        only(emulated, 2_500_000)
+        with pytest.raises(DeviceError, match=r"so --batch [5-9] would fit"):
+            fit(Config(model="resnet8", batch=20, iterations=3, device="cuda", runs=str(tmp_path)), images)
+    finally:
+        gc.enable()
+
+
 def test_a_gpu_too_small_for_any_batch(emulated: pytest.MonkeyPatch, images: Dataset, tmp_path: Path) -> None:
     without_figures(emulated)
     only(emulated, 1_600_000)

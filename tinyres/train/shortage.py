@@ -5,6 +5,8 @@ The batch is measured: smaller ones go forward and back until one fits, and what
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 
 from tinyres.errors import DeviceError
@@ -32,6 +34,7 @@ def shortage(run: Run, wanted: int | None, free: int) -> DeviceError:
     asked = f"{_size(wanted)} were asked for, " if wanted is not None else ""
     text = f"the GPU has no room for batch {batch}: {asked}{_size(free)} of {_size(memory)} were free"
     trial, taken = batch, None
+    gc.collect()  # a run under way and its graphs hold each other, and so the memory of the graphs
     with computing(run.config):
         while taken is None and trial > 2:
             trial //= 2
