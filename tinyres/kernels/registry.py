@@ -59,7 +59,7 @@ class Kernel:
 
 
 _table: dict[tuple[str, str], Kernel] = {}
-_resolved: dict[tuple[str, str | None, str, str, str], Kernel] = {}
+_resolved: dict[tuple[str, str | None, str, str, str], Kernel] = {}  # by what `resolve` asks
 _preferred: ContextVar[str] = ContextVar("tinyres_preferred", default="")
 _chosen: ContextVar[Choices] = ContextVar("tinyres_kernels", default={})  # noqa: B039 - never mutated
 
@@ -119,16 +119,17 @@ def find(op: str, name: str) -> Kernel:
     """The kernel of that name, its module imported if need be; KernelError with the reason where there is none."""
     if op not in ops():
         raise KernelError(f"there is no op {op!r}{nearest(op, ops())}.")
-    if (op, name) not in _table and op in modules(name):
-        if reason := backend(backend_of(name)).missing():
-            raise KernelError(f"kernel {name!r} of {op} is not available: {reason}.")
-        importlib.import_module(modules(name)[op])
-    if (op, name) not in _table:
-        raise KernelError(f"{op} has no kernel {name!r}{nearest(name, names(op))}.")
-    found = _table[op, name]
-    if reason := found.requires():
+    own = op in modules(name)
+    reason = backend(backend_of(name)).missing() if own else None  # each time: a GPU may be emulated for a while only
+    if reason is None:
+        if own and (op, name) not in _table:
+            importlib.import_module(modules(name)[op])
+        if (op, name) not in _table:
+            raise KernelError(f"{op} has no kernel {name!r}{nearest(name, names(op))}.")
+        reason = _table[op, name].requires()
+    if reason:
         raise KernelError(f"kernel {name!r} of {op} is not available: {reason}.")
-    return found
+    return _table[op, name]
 
 
 def parse(text: str) -> dict[str, str]:
@@ -211,7 +212,7 @@ def preferring(name: str) -> Iterator[None]:
 
     What is chosen with `use` runs all the same, an op without such a kernel runs its default, and fusions stay.
     """
-    if name and name not in own_names():
+    if name not in ("", *own_names()):
         raise KernelError(f"there is no kernel {name!r}{nearest(name, own_names())}.")
     token = _preferred.set(name)
     try:
@@ -266,8 +267,7 @@ def _choose(op: str, name: str | None, dtype: str, device: str, preferred: str) 
 def fuses(op: str, dtype: str, device: str) -> bool:
     """Whether a fused op runs as one kernel, not as the ops it is made of.
 
-    It does when a kernel of it is there, unless "composed" was chosen, or a kernel for one of its parts was chosen and
-    none for the fused op itself: a chosen kernel always runs.
+    It does when it has a kernel, unless "composed" or a kernel for a part alone was chosen: a chosen kernel always runs.
     """
     choices = in_force()
     if op in choices:

@@ -200,6 +200,7 @@ def test_memory_is_used_again_and_begins_as_nan(xp):
 
 
 def test_there_is_a_limit_to_memory(xp, monkeypatch):
+    cuda.release()  # what earlier tests have left lying about
     monkeypatch.setenv("TINYRES_EMULATED_MEMORY", str(memory.limit() - memory.free() + 10_000))
     held = xp.empty(1000, np.float32)
     with pytest.raises(MemoryError, match=r"Out of memory allocating 40,192 bytes") as caught:
