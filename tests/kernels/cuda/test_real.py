@@ -76,11 +76,11 @@ def said():
 
 @pytest.fixture
 def cupy(monkeypatch, said):
-    """As much of CuPy as `real` asks for, on a GPU of 100 bytes."""
-    module = SimpleNamespace(pools=[], allocator=None)
+    """As much of CuPy as `real` asks for, on a GPU of 100 bytes, 50 of which the common pool holds."""
+    module = SimpleNamespace(pools=[], allocator=None, held=50)
 
     def memory(size):
-        if size > 100:
+        if size > 100 - module.held:
             raise Trouble(2)
         if size < 0:
             raise Trouble(700)
@@ -96,6 +96,8 @@ def cupy(monkeypatch, said):
         yield
         module.allocator = None
 
+    common = SimpleNamespace(free_all_blocks=lambda: setattr(module, "held", 0))
+    module.get_default_memory_pool = lambda: common
     runtime = SimpleNamespace(CUDARuntimeError=Trouble, memGetInfo=lambda: (100, 150))
     module.cuda = SimpleNamespace(
         runtime=runtime,
@@ -133,6 +135,7 @@ def test_a_graph_keeps_the_blocks_that_it_knows_when_memory_runs_out(cupy):
 
     def step():
         cupy.pools[0].free.append(cupy.allocator(60))  # an array of the step that is gone again
+        assert cupy.held == 0, "the common pool has given what nobody used"
         return cupy.allocator(101)
 
     with pytest.raises(MemoryError) as error:

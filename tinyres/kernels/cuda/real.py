@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -78,8 +79,20 @@ def _new_memory(size: int) -> Any:
     """Memory that no pool has, for the pool of a graph.
 
     Where CUDA has none, a pool of CuPy's gives its free blocks back to it and asks again. What is captured by then
-    still writes to those blocks, so here there is an end: an error that a pool lets through.
+    still writes to those blocks, so here others give theirs, and then there is an end.
     """
+    import cupy
+
+    try:
+        return _of_cuda(size)
+    except cupy.cuda.memory.OutOfMemoryError:
+        gc.collect()
+        cupy.get_default_memory_pool().free_all_blocks()
+    return _of_cuda(size)
+
+
+def _of_cuda(size: int) -> Any:
+    """Memory from CUDA; where there is none, an error that pools let through."""
     import cupy
 
     try:
