@@ -12,7 +12,7 @@ import pytest
 
 from tinyres.cli import main
 from tinyres.data import Dataset, from_arrays
-from tinyres.errors import ConfigError, DeviceError
+from tinyres.errors import ConfigError, DeviceError, KernelError
 from tinyres.kernels import cuda
 from tinyres.train import Config, fit
 from tinyres.train.device import check_device, described, precision_of
@@ -77,6 +77,44 @@ def test_kernels_of_another_device_are_one_sentence_and_no_folder(
     assert words in said
     assert said.count("\n") == 1
     assert not (tmp_path / "runs").exists()
+
+
+RELU = """extern "C" __global__ void relu(const float* x, float* y, int size) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < size) y[i] = x[i] > 0 ? x[i] : OTHER;
+}
+"""
+
+
+@pytest.mark.parametrize(("other", "told"), [("0", False), ("1", True)])
+def test_a_kernel_of_ones_own_that_is_wrong_is_told_of_before_it_trains(
+    emulated: pytest.MonkeyPatch, images: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    other: str, told: bool,
+) -> None:  # fmt: skip
+    without_figures(emulated)
+    file = tmp_path / "relu.cu"
+    file.write_text(RELU.replace("OTHER", other))
+    settings = {"model": "resnet8", "batch": 4, "iterations": 1, "device": "cuda", "runs": str(tmp_path / "runs")}
+    assert fit(Config(kernels=f"relu={file}", **settings), images).step == 1
+    said = capsys.readouterr().err
+    assert ("kernel 'mine' of relu, case " in said and "is 1, expected 0" in said) is told
+    assert ("the run goes on with it" in said) is told
+
+
+def test_a_kernel_of_ones_own_that_does_not_compile_leaves_no_folder(
+    emulated: pytest.MonkeyPatch, images: Dataset, tmp_path: Path
+) -> None:
+    file = tmp_path / "relu.cu"
+    file.write_text(RELU)  # OTHER is nothing
+    with pytest.raises(KernelError, match=r"relu\.cu, line 3:"):
+        fit(Config(model="resnet8", kernels=f"relu={file}", device="cuda", runs=str(tmp_path / "runs")), images)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_emulated_memory_that_is_no_number(emulated: pytest.MonkeyPatch) -> None:
+    emulated.setenv("TINYRES_EMULATED_MEMORY", "lots")
+    with pytest.raises(ConfigError, match="TINYRES_EMULATED_MEMORY is 'lots'; a number of bytes is wanted"):
+        cuda.properties()
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,11 @@ import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tinyres.errors import ConfigError
+from tinyres.conformance import NonconformingError, check_kernel
+from tinyres.errors import ConfigError, TinyresError
 from tinyres.kernels import cuda, files, registry
 from tinyres.kernels.cuda.driver import TENSOR_CORES
 
@@ -49,6 +51,30 @@ def check_device(config: Config) -> None:
                 f"kernel {name!r} of {op} is one of device {wanted}, and this is to run on {device}; add --device "
                 f"{wanted}, or choose another kernel."
             )
+
+
+def check_own(config: Config) -> None:
+    """Hold kernels out of a person's file against the oracle before a run begins; a wrong one is told of, and trains.
+
+    Raises
+    ------
+    KernelError
+        The file or a kernel of it fails: where.
+    """
+    for key, file in registry.parse(config.kernels).items():
+        if Path(file).suffix not in files.SUFFIXES:
+            continue
+        for op, name in files.chosen({key: file}).items():
+            try:
+                check_kernel(op, name, config.dtype)
+            except NonconformingError as wrong:
+                tell(f"{str(wrong).rstrip('.')}; the run goes on with it.")
+            except TinyresError:
+                raise
+            except Exception as error:
+                if (where := files.told(error, Path(file), own=True)) is None:
+                    raise
+                raise files.OutsideError(where) from None
 
 
 def on_device(config: Config, device: Literal["cpu", "cuda"], precision: Precision | None = None) -> Config:

@@ -20,7 +20,7 @@ from tinyres.optim import SGD
 from tinyres.optim.schedules import Schedule
 from tinyres.train import checkpoint
 from tinyres.train.checkpoint import Checkpoint, Meta
-from tinyres.train.device import check_device, tell
+from tinyres.train.device import check_device, check_own, tell
 from tinyres.train.folder import PARTIAL, checkpoints, new_folder, read_config, stamped, write_config
 from tinyres.train.metrics import Line, Log, Running
 from tinyres.train.recipe import Config, filled, milestone_steps, resolve, schedule_of, validation_fraction
@@ -115,6 +115,7 @@ def begin(config: Config, dataset: Dataset | None = None) -> Run:
     if config.resume is not None:
         return _continue(config, Path(config.resume), dataset)
     check_device(config)
+    check_own(config)
     stage = _Stage(config, dataset)
     name = stage.config.name or stamped(f"{stage.config.model}-{stage.dataset.name}")
     model = stage.model()

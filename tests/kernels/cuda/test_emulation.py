@@ -158,6 +158,12 @@ def test_a_text_that_does_not_compile_is_told_with_its_line(xp, tmp_path):
         cuda.launch(tmp_path / "gone.cu", "bad", 1, 1)
 
 
+def test_a_compiler_that_fails_without_a_word(xp, monkeypatch):
+    monkeypatch.setenv("TINYRES_CXX", "/bin/false")
+    with pytest.raises(KernelError, match="/bin/false ended with exit code 1"):
+        cuda.launch("roof.cuh", "nothing", 1, 1)
+
+
 def test_includes_are_put_in_once(tmp_path):
     (tmp_path / "a.cuh").write_text("#pragma once\nint a;\n")
     (tmp_path / "b.cuh").write_text('#include "a.cuh"\nint b;\n')

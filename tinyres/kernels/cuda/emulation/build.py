@@ -108,7 +108,7 @@ def _compile(path: Path, command: list[str], unit: str = "") -> str | None:
         done = subprocess.run([*command, "-o", str(unfinished)], input=unit, capture_output=True, text=True)
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
-            return errors[0].strip()
+            return errors[0].strip() if errors else f"{command[0]} ended with exit code {done.returncode}"
         os.replace(unfinished, path)
     except OSError as error:
         raise KernelError(f"{command[0]} cannot compile for the emulated GPU: {error}.") from None

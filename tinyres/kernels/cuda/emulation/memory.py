@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyres.errors import ConfigError
 from tinyres.machine import variable
 
 ALIGNMENT = 256
@@ -76,7 +77,10 @@ _reserved = 0
 
 def limit() -> int:
     """Bytes that the emulated GPU has: TINYRES_EMULATED_MEMORY, or 16 GiB."""
-    return int(variable("TINYRES_EMULATED_MEMORY") or 16 * 2**30)
+    given = variable("TINYRES_EMULATED_MEMORY")
+    if given and not given.isdecimal():
+        raise ConfigError(f"TINYRES_EMULATED_MEMORY is {given!r}; a number of bytes is wanted.")
+    return int(given or 16 * 2**30)
 
 
 def free() -> int:
