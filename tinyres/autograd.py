@@ -112,8 +112,8 @@ def run_backward(
     heap: list[tuple[int, Function | Tensor]] = []
     found: dict[tuple[int, int], Tensor] = {}
     listeners = _listeners.get()
-    # parameters whose slot a node may write to: nobody else has in this pass, and the gradients are final
-    slots: set[int] | None = None if create_graph or wanted is not None else set()
+    # parameters whose slot a node has written to; None where the gradients are not final, or somebody may keep them
+    slots: set[int] | None = None if create_graph or wanted is not None or listeners else set()
 
     def send(edge: Edge, gradient: Tensor) -> None:
         owner, index = (edge, 0) if isinstance(edge, Tensor) else edge
@@ -215,8 +215,11 @@ def _step_back(
 
 
 def _slot(edge: Edge | None, taken: set[int]) -> Array | None:
-    """Where the gradient of a parameter will be stored, if it has none yet and nobody was told the place before."""
-    if not isinstance(edge, Tensor) or edge.slot is None or edge.grad is not None or edge.order in taken:
+    """Where the gradient of a parameter will be stored, if it has none yet and nobody was told the place before.
+
+    A hook may keep the gradient that it is shown; the next pass writes to the slot, so a hook is never shown that.
+    """
+    if not isinstance(edge, Tensor) or edge.slot is None or edge.grad is not None or edge.order in taken or edge.hooks:
         return None
     taken.add(edge.order)
     return edge.slot

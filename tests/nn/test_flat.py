@@ -7,6 +7,7 @@ import pytest
 
 import tinyres
 from tinyres import Tensor, models, nn, ops
+from tinyres.autograd import listening
 from tinyres.errors import DtypeError
 from tinyres.kernels.launch import launch as original
 from tinyres.nn.flat import Flat, runs
@@ -154,6 +155,21 @@ def test_a_weight_that_is_used_twice_gets_the_sum(rng):
     (net(y) * b).sum().backward()  # adds to what is there
     for p, whole in zip(net.parameters(), together, strict=True):
         np.testing.assert_allclose(p.grad.numpy(), whole, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("by", ["hook", "listener"])
+def test_gradients_that_somebody_keeps_are_not_written_over(rng, by):
+    net, kept = layer(), []
+    weight, *_ = net.parameters()
+    if by == "hook":
+        weight.register_hook(kept.append)
+    for _ in range(2):
+        weight.grad = None
+        x, dy = (rng.standard_normal((2, 5, 6, c)).astype(np.float32) for c in (3, 4))
+        with listening(lambda _, edge, g: kept.append(g) if by == "listener" and edge is weight else None):
+            net(x).backward(dy)
+        np.testing.assert_array_equal(kept[-1].numpy(), weight.grad.numpy())
+    assert not np.array_equal(kept[0].numpy(), kept[1].numpy())
 
 
 def test_a_graph_of_gradients_never_lies_in_a_slot(rng):
