@@ -48,13 +48,18 @@ def moved(array: Array, device: str) -> Array:
     Raises
     ------
     DeviceError
-        An unknown device, or no GPU to use.
+        An unknown device, or no GPU to use; or this is part of a CUDA graph, which cannot read the host's memory.
     """
     if device not in DEVICES:
         raise DeviceError(f"there is no device {device!r}; known: {', '.join(DEVICES)}.")  # the nearest to gpu is cpu
     if device == "cpu":
         return on_host(array)
-    return array if cuda.is_array(array) else cuda.module().asarray(array)
+    if cuda.is_array(array):
+        return array
+    xp = cuda.module()
+    if cuda.capturing():  # CuPy would not say so: it captures the address of memory that is somebody else's by then
+        raise cuda.NotCapturable("a copy from the host cannot be part of a CUDA graph; move the array before.")
+    return xp.asarray(array)
 
 
 def on_host(array: Any) -> np.ndarray:

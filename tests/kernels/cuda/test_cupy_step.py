@@ -222,3 +222,16 @@ def test_a_net_has_the_gradients_that_it_has_on_the_cpu(gpu):
     for got, same, wanted in zip(first, again, right, strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-11 * np.abs(wanted).max())
         np.testing.assert_array_equal(got, same)
+
+
+def test_no_copy_from_the_host_is_captured(gpu, monkeypatch):
+    """A real GPU would capture the address of memory that is given to others, and say nothing."""
+    x, dy = moved(np.arange(6.0), "cuda"), moved(np.ones(2), "cuda")
+    monkeypatch.setattr(cuda, "capturing", lambda: True)
+    with pytest.raises(cuda.NotCapturable, match="a copy from the host cannot be part of a CUDA graph"):
+        moved(np.ones(2), "cuda")
+    for op, array, more in (("getitem", x, {}), ("getitem_gradient", dy, {"shape": (6,)})):
+        with pytest.raises(cuda.NotCapturable, match="a copy from the host"):
+            launch(op, array, index=(np.array([4, 4]),), **more)
+    assert moved(x, "cuda") is x
+    assert launch("getitem", x, index=(slice(2, 4),)).shape == (2,)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinyres.kernels import cuda
+from tinyres.kernels.launch import moved
+from tinyres.kernels.on_cupy import DEVICE
 from tinyres.kernels.registry import kernel
 
 Array = Any
@@ -16,7 +17,7 @@ Array = Any
 @kernel("getitem", "cupy", device="cuda", strided=True)
 def getitem(x: Array, *, index: Any) -> Array:
     parts = index if isinstance(index, tuple) else (index,)
-    return x[tuple(part if _single(part) else cuda.module().asarray(part) for part in parts)]
+    return x[tuple(part if _single(part) else moved(part, DEVICE) for part in parts)]
 
 
 def _single(part: Any) -> bool:
@@ -38,11 +39,11 @@ def getitem_gradient(dy: Array, *, index: Any, shape: tuple[int, ...], out: Arra
         return
     places = np.arange(math.prod(shape)).reshape(shape)[index].ravel()
     order = np.argsort(places, kind="stable")
-    flat, taken, xp = out.reshape(-1), dy.reshape(-1), cuda.module()
+    flat, taken = out.reshape(-1), dy.reshape(-1)
     turn = _turns(places[order])
     for number in range(int(turn.max(initial=-1)) + 1):  # each place at most once a turn
         now = order[turn == number]
-        flat[xp.asarray(places[now])] += taken[xp.asarray(now)]
+        flat[moved(places[now], DEVICE)] += taken[moved(now, DEVICE)]
 
 
 def _turns(places: np.ndarray) -> np.ndarray:
