@@ -32,6 +32,7 @@ SCHEMA = "tinyres-gpu-1"
 OUT = Path(__file__).parent / "results" / "gpu.json"
 TOTAL = 570.0  # seconds
 GRACE = 20.0  # for a process to begin and to end
+KEPT = 5.0  # seconds after which what a section has so far is written again
 
 
 class OutOfTime(Exception):
@@ -45,10 +46,15 @@ class Suite:
     tiny: bool
     clock: bool
     until: float = float("inf")
+    keep: Callable[[], None] = lambda: None
+    kept: float = 0.0
 
     def say(self, text: str) -> None:
-        """Print at once: a script that is stopped from outside has told what it knew."""
+        """Print at once, and now and then write the record: a script that is ended has told what it knew."""
         print(text, flush=True)
+        if time.monotonic() >= self.kept + KEPT:
+            self.keep()
+            self.kept = time.monotonic()
 
     def need_time(self, seconds: float = 0.0) -> None:
         """Leave the section if less than so many seconds are left."""
@@ -89,15 +95,18 @@ def run(suite: Suite, chosen: list[str], total: float, out: Path) -> dict[str, A
     record = started(out)
     end = time.monotonic() + total
     every = sections()
+    suite.keep = lambda: write(out, record)
     for name in chosen:
         seconds, section = every[name]
         begin = time.monotonic()
         suite.until = min(begin + seconds, end)
         suite.say(f"\n=== {name}  [{total - (end - begin):.0f} s; at most {suite.until - begin:.0f} s]")
-        entries: dict[str, Any] = {"status": "done"}
+        entries: dict[str, Any] = {"status": "running"}
+        record["sections"][name] = entries
         try:
             suite.need_time(1)
             section(suite, entries)
+            entries["status"] = "done"
         except OutOfTime:
             entries["status"] = "out of time"
         except KeyboardInterrupt:
@@ -108,7 +117,6 @@ def run(suite: Suite, chosen: list[str], total: float, out: Path) -> dict[str, A
             suite.say("\n".join(entries["traceback"]))
         entries["seconds"] = round(time.monotonic() - begin, 1)
         suite.say(f"{name}: {entries['status']}, {entries['seconds']} s")
-        record["sections"][name] = entries
         write(out, record)
     return record
 
@@ -124,9 +132,11 @@ def isolated(chosen: list[str], total: float, out: Path, options: list[str]) -> 
             why = f"its process ended with exit code {code}"
         except subprocess.TimeoutExpired:
             code, why = -1, f"it hung: ended after {seconds + GRACE:.0f} s"
-        if code not in (0, 1):  # it did not come to write what it had found
-            record = started(out)
-            record["sections"][name] = {"status": "failed", "error": why, "seconds": seconds}
+        record = started(out)
+        found = record["sections"].get(name, {"status": "running"})
+        if code not in (0, 1) or found["status"] == "running":  # it did not come to its end
+            found = found if found["status"] == "running" else {}  # what it had so far, not what an earlier run had
+            record["sections"][name] = found | {"status": "failed", "error": why, "seconds": seconds}
             write(out, record)
             print(f"{name}: {why}", flush=True)
 
@@ -136,12 +146,12 @@ def started(out: Path) -> dict[str, Any]:
     import record
 
     libraries = ("numpy", "numba", "cupy-cuda13x", "numba-cuda", "cuda-core", "nvidia-cuda-nvrtc", "torch")
-    head = {"schema": SCHEMA, **record.surroundings(known(libraries)), "sections": {}}
+    head = {"schema": SCHEMA, **record.surroundings(known(libraries)), "gpu": gpu(), "sections": {}}
     try:
         before = json.loads(out.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return head
-    same = before.get("schema") == SCHEMA and before.get("gpu", {}).get("name") == gpu().get("name")
+    same = before.get("schema") == SCHEMA and before.get("gpu", {}).get("name") == head["gpu"]["name"]
     head["sections"] = before["sections"] if same else {}
     return head
 
@@ -170,7 +180,7 @@ def gpu() -> dict[str, Any]:
 
 def write(out: Path, record: dict[str, Any]) -> None:
     """Write the record, whole or not at all."""
-    record |= {"gpu": gpu(), "written": datetime.now(UTC).isoformat(timespec="seconds")}
+    record |= {"written": datetime.now(UTC).isoformat(timespec="seconds")}
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_suffix(".part")
     unfinished.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

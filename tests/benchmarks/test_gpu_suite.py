@@ -122,6 +122,44 @@ def test_a_section_that_hangs_or_dies_costs_itself_alone(tmp_path, monkeypatch):
     assert found["steps"]["error"].startswith("it hung: ended after 160 s")
 
 
+def test_a_section_that_is_ended_from_outside_leaves_what_it_had(tmp_path, monkeypatch):
+    """Also one whose process ends with the exit code of a section that failed, before it could write so."""
+    monkeypatch.setenv("TINYRES_GPU", "emulated")
+    monkeypatch.setattr(gpu_suite, "KEPT", 0)
+    out = tmp_path / "gpu.json"
+
+    def curves(suite, entries):
+        entries["first"] = 3
+        suite.say("a row")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gpu_suite, "sections", lambda: {"curves": (5, curves), "roof": (5, curves)})
+
+    def process(command, timeout):
+        if command[command.index("--only") + 1] == "curves":
+            with pytest.raises(KeyboardInterrupt):
+                gpu_suite.run(gpu_suite.Suite(True, False), ["curves"], 60, out)
+        return subprocess.CompletedProcess(command, 1)
+
+    monkeypatch.setattr(gpu_suite.subprocess, "run", process)
+    gpu_suite.isolated(["curves", "roof"], 60, out, [])
+    found = json.loads(out.read_text())["sections"]
+    assert (found["curves"]["status"], found["curves"]["first"]) == ("failed", 3)
+    assert found["roof"]["status"] == "failed"
+
+
+def test_a_record_is_written_when_the_gpu_no_longer_answers(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYRES_GPU", "emulated")
+
+    def fatal(suite, entries):
+        monkeypatch.setattr(gpu_suite, "gpu", lambda: 1 / 0)
+        raise RuntimeError("an illegal memory access")
+
+    monkeypatch.setattr(gpu_suite, "sections", lambda: {"roof": (5, fatal)})
+    gpu_suite.run(gpu_suite.Suite(True, False), ["roof"], 60, tmp_path / "gpu.json")
+    assert json.loads((tmp_path / "gpu.json").read_text())["sections"]["roof"]["status"] == "failed"
+
+
 def test_a_section_in_a_process_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("TINYRES_GPU", "emulated")
     gpu_suite.isolated(["latency"], 60, tmp_path / "gpu.json", ["--tiny"])
