@@ -147,6 +147,7 @@ def test_every_node_of_resnet110_is_visited_once(monkeypatch, rng):
     assert visits == dict.fromkeys(nodes, 1)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_over_200_steps(rng):
     model = models.create("resnet8", num_classes=3)
     optimizer = optim.SGD(model.parameters(), lr=0.01)

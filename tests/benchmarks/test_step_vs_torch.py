@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 
+@pytest.mark.slow
 def test_two_nets_and_any_choice_of_kernels(tmp_path, script):
     kernels = ("default", "numba.winograd", "numpy", "all=numpy,relu=naive")
     done = script(

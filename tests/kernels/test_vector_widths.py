@@ -29,7 +29,7 @@ for op in GROUPS["conv"]:
 @pytest.mark.parametrize(
     ("features", "width", "dtype"),
     [
-        ({"avx": True}, 32, "float32"),
+        pytest.param({"avx": True}, 32, "float32", marks=pytest.mark.slow),
         pytest.param({}, 16, "float32", marks=pytest.mark.slow),
         pytest.param({"avx": True}, 32, "float64", marks=pytest.mark.slow),
         pytest.param({}, 16, "float64", marks=pytest.mark.slow),

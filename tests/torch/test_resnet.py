@@ -76,7 +76,9 @@ def twins(name, shortcut):
     return ours, theirs
 
 
-@pytest.mark.parametrize(("lr", "steps", "tolerance"), [(0.01, 20, 1e-9), (0.1, 5, 1e-10)])
+@pytest.mark.parametrize(
+    ("lr", "steps", "tolerance"), [pytest.param(0.01, 20, 1e-9, marks=pytest.mark.slow), (0.1, 5, 1e-10)]
+)
 @pytest.mark.parametrize(("name", "shortcut"), NETS)
 def test_training(name, shortcut, lr, steps, tolerance, batches):
     """Loss by loss; afterwards every weight and running statistic, and the logits of the evaluation mode."""

@@ -33,6 +33,7 @@ def test_norms_are_those_that_hooks_see(rng):
     np.testing.assert_allclose(found.rms[1:], norms / np.sqrt(sizes), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_growth_at_initialisation(rng):
     """Plain nets of He's scale keep the norm; with batch norm they explode towards the input, by pi / (pi - 1)."""
     x, labels = rng.standard_normal((128, 64)).astype(np.float32), rng.integers(0, 10, 128)

@@ -29,6 +29,7 @@ def test_recording_changes_nothing(name, use, train, batch, nets):
     assert list(record.step) == [0, 2]
 
 
+@pytest.mark.slow
 def test_recomputed_blocks_keep_saving_memory(train, batch):
     """Recording holds the numbers of nodes, not their arrays: what it adds is a copy of the weights."""
     x, labels = batch(8, (32, 32, 1), 10)
