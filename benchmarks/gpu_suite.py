@@ -86,7 +86,7 @@ def sections() -> dict[str, tuple[float, Section]]:
         "kernels": (130, gpu_times.kernels),
         "latency": (10, gpu_times.latency),
         "sanitizer": (30, gpu_right.sanitizer),
-        "curves": (60, gpu_training.curves),
+        "curves": (120, gpu_training.curves),
     }
 
 

@@ -85,8 +85,8 @@ def _gradients(sections: Sections) -> str:
 
 
 def _losses(sections: Sections) -> str:
-    means = sections["curves"]["means"]
-    return f"GPU {means['cuda']:.3f}, CPU {means['cpu']:.3f}"
+    means, runs = sections["curves"]["means"], sections["curves"]["last_losses"]
+    return f"GPU {means['cuda']:.3f}, CPU {means['cpu']:.3f} ({len(runs['cuda'])} and {len(runs['cpu'])} seeds)"
 
 
 def _launches(sections: Sections) -> str:
@@ -114,7 +114,7 @@ ROWS: tuple[tuple[str, str, Callable[[Sections], str]], ...] = (
         "that of a CPU in float32; TF32 3e-2",
         _gradients,
     ),
-    ("loss after 500 steps, mean of 3 seeds", "as on the CPU", _losses),
+    ("mean loss of the last 100 of 500 steps", "as on the CPU", _losses),
     ("launching nothing", "-", _launches),
     ("findings of compute-sanitizer", "none", _sanitizer),
 )

@@ -2,6 +2,8 @@
 
 A kernel comes here when its results are right at these very arrays, and the same in two runs, to the last bit. It is
 launched on buffers that lie ready, results included, so that what is timed is the kernel.
+
+Not yet run on a GPU.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ A kernel that no graph can hold (it calls cuBLAS) is launched R and 2R times by 
 upper bound, because a GPU that waits for Python has nothing to do.
 
 An emulated GPU has no clock: asking for a time there is an error.
+
+Not yet run on a GPU.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ A kernel whose products are TF32 or bfloat16 is held against the tensor cores' p
 reaches it from registers (which is below what NVIDIA's tables say of newer instructions); 3xTF32 makes three products
 of one, so against a third. Cold times are held against the bandwidth of memory, hot ones against that of the L2. Copies
 count what is read and what is written. The best sample is the roof.
+
+Not yet run on a GPU.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 The kernel finds all that changes from step to step in that memory: the number of the step, and the order of the images
 in this epoch and the next (row e % 2 for epoch e, so that one can be written while the other is read). So a captured
 step makes its own batches; and they are those of the CPU, bit for bit.
+
+Not yet run on a GPU.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """A GPU that has no room for a run: what was asked for, what there is, and the batch that would fit.
 
 The batch is measured: smaller ones go forward and back until one fits, and what it took says how many images would.
+
+Not yet run on a GPU.
 """
 
 from __future__ import annotations

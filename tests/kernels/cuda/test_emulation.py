@@ -271,3 +271,11 @@ def test_emulating_for_a_while(monkeypatch):
     assert not cuda.emulated()
     monkeypatch.setenv("TINYRES_GPU", "imagined")
     assert cuda.missing() == "TINYRES_GPU is 'imagined', and only 'emulated' is known"
+
+
+def test_an_error_that_is_not_about_capturing_stays_what_it_is():
+    def step():
+        raise RuntimeError("cudaErrorIllegalAddress: an illegal memory access was encountered")
+
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        cuda.capture(step, warmups=0)

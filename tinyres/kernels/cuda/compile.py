@@ -97,7 +97,10 @@ def compiled_together(file: str | Path, expressions: tuple[str, ...], architectu
     if reason := missing():
         raise KernelError(f"kernels cannot be compiled for a GPU here: {reason}.")
     core: Any = importlib.import_module("cuda.core")  # ships no types
-    options = core.ProgramOptions(arch=architecture, std="c++17", ptxas_options=["-v"])
+    # as CuPy compiles: float32 that is too small for its exponent is zero, and what is not marked is for the GPU
+    options = core.ProgramOptions(
+        arch=architecture, std="c++17", ptxas_options=["-v"], ftz=True, device_as_default_execution_space=True
+    )
     log = io.StringIO()
     try:
         made = core.Program(text(file), "c++", options).compile("cubin", expressions, logs=log)

@@ -13,6 +13,7 @@
 // A block computes a tile of pixels. The input that they need together (the tile and a halo) lies in shared memory, and
 // a pixel's window begins at its offset there. Where windows do not touch (step > taps) the rows between them are not
 // loaded. A filter that is too large is taken in rectangles of taps, a deep input in chunks of channels.
+// Not yet run on a GPU.
 #include "common.cuh"
 
 struct Axis {

@@ -9,6 +9,7 @@
 // Sums are float32 in all three. A tensor core cuts its sums off instead of rounding them, which would cost Tf32x3 what
 // it is for: it lets the tensor core add up eight products at a time and adds those itself.
 // Source: Ootomo and Yokota, "Recovering single precision accuracy from Tensor Cores", 2022.
+// Not yet run on a GPU.
 #include "common.cuh"
 
 template <typename Number>

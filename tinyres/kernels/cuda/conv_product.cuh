@@ -5,6 +5,7 @@
 //   w   words [words a pixel][KB + 8], a channel's filters side by side; four channels by eight filters: 32 banks too
 //
 // A warp has MT tiles of 16 pixels and all KB filters; its sums stay in registers over all taps and channels.
+// Not yet run on a GPU.
 #include "conv_precision.cuh"
 
 template <class P, int KB, int MT>

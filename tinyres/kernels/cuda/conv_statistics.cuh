@@ -4,6 +4,7 @@
 // tile first, then the squares around it (M2), both from differences; and the last block to finish joins the blocks'
 // (count, mean, M2) as Chan, Golub and LeVeque do (1979): the squares within the blocks and those between them.
 // Who is last differs from run to run; what it adds, and in which order, does not.
+// Not yet run on a GPU.
 #include "common.cuh"
 
 // Sum the threads' values of each column, in the order of the slices; every thread of the column gets it.

@@ -4,6 +4,7 @@
 // QUADS: channels are read four at a time, 16 bytes, and several such reads are on their way at once, because memory
 // answers after hundreds of cycles. It wants channels (of a group, too) in multiples of four and an aligned array; what
 // has three channels, or begins anywhere, is read one by one.
+// Not yet run on a GPU.
 #include "conv_geometry.cuh"
 #include "conv_precision.cuh"
 

@@ -1,4 +1,4 @@
-"""Batches out of the images that lie on the GPU (`cuda/batch.cuh`), a block an image."""
+"""Batches out of the images that lie on the GPU (`cuda/batch.cuh`), a block an image. Not yet run on a GPU."""
 
 from __future__ import annotations
 

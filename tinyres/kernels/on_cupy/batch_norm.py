@@ -1,4 +1,7 @@
-"""Batch norm and its fusions (`cuda/bn.cuh`): two launches forward in training, one with moments given, two back."""
+"""Batch norm and its fusions (`cuda/bn.cuh`): two launches forward in training, one with moments given, two back.
+
+Not yet run on a GPU.
+"""
 
 from __future__ import annotations
 

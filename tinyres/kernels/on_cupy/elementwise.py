@@ -1,4 +1,7 @@
-"""Additions and ReLUs of a residual net, and dropout: CUDA C++ where shapes are equal, NumPy's bodies to broadcast."""
+"""Additions and ReLUs of a residual net, and dropout: CUDA C++ where shapes are equal, NumPy's bodies to broadcast.
+
+Not yet run on a GPU.
+"""
 
 from __future__ import annotations
 

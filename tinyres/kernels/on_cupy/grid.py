@@ -1,4 +1,7 @@
-"""How work is divided among the threads of a GPU, and the few things that every launch needs to be told."""
+"""How work is divided among the threads of a GPU, and the few things that every launch needs to be told.
+
+Not yet run on a GPU.
+"""
 
 from __future__ import annotations
 

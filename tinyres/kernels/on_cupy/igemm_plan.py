@@ -5,6 +5,8 @@ blocks, of which each multiprocessor wants at least one, better several to hide 
 decided from the shapes and the number of multiprocessors, so one type of GPU always adds in the same order.
 
 The numbers below are estimates that were not yet measured on a GPU.
+
+Not yet run on a GPU.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Indexing: views where slices give one, and its gradient without atomics."""
+"""Indexing: views where slices give one, and its gradient without atomics. Not yet run on a GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Softmax cross-entropy and the log of a step (`cuda/loss.cuh`): one block where a sum needs one order."""
+"""Softmax cross-entropy and the log of a step (`cuda/loss.cuh`): one block where a sum needs one order.
+
+Not yet run on a GPU.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Shortcuts and pooling: a thread a value of the result, so that nothing is added up by two of them."""
+"""Shortcuts and pooling: a thread a value of the result, so that nothing is added up by two of them.
+
+Not yet run on a GPU.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Matrix products by a kernel of our own, which can be part of a graph; products of stacks of matrices by cuBLAS."""
+"""Matrix products by a kernel of our own, which can be part of a graph; products of stacks of matrices by cuBLAS.
+
+Not yet run on a GPU.
+"""
 
 from __future__ import annotations
 

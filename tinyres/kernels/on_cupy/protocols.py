@@ -2,6 +2,8 @@
 
 `numpy.add(a, b, out=c)` on arrays of CuPy is CuPy's own `add`, so the very functions of backend `numpy` are entered for
 `cupy` too. Nothing in a training step of a ResNet comes here.
+
+Not yet run on a GPU.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Sums and means over leading axes, such as the gradient of a bias, in one order; over others as the library does."""
+"""Sums and means over leading axes, such as the gradient of a bias, in one order; over others as the library does.
+
+Not yet run on a GPU.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The update of stochastic gradient descent over one flat buffer of parameters (`cuda/update.cuh`), one launch."""
+"""The update of stochastic gradient descent over one flat buffer of parameters (`cuda/update.cuh`), one launch.
+
+Not yet run on a GPU.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 A CuPy array becomes one of Numba's without a copy and without waiting (`sync=False`; the default waits for the stream,
 which ends a capture). The emulated GPU's arrays are memory of this computer, which is what Numba's simulator takes.
+
+Not yet run on a GPU.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ A block of the convolution computes `rows` x `columns` pixels of one image by `f
 neighbours by `each` filters. For every channel and row of a window a thread reads (pixels - 1) * stride + S values and
 S * each filters from shared memory and makes S * pixels * each products of them: with 3x3 windows 10 + 12 reads for 96.
 The sizes are constants of the compiled kernel, which is how the sums stay in registers.
+
+Not yet run on a GPU.
 """
 
 from __future__ import annotations
