@@ -139,7 +139,8 @@ def test_nothing_spills(gpu, monkeypatch):
 def test_every_kernel_compiles(gpu, architecture, monkeypatch):
     needs = compiled_for(architecture, MODULES, monkeypatch)
     assert len(needs) > 25
-    assert all(need.registers <= REGISTERS and not need.spilled for need in needs.values()), needs
+    most = 128 if architecture == "sm_120" else REGISTERS  # its compiler takes more: two blocks of 256 threads fit
+    assert all(need.registers <= most and not need.spilled for need in needs.values()), needs
 
 
 def compiled_for(architecture, wanted, monkeypatch):
