@@ -222,6 +222,7 @@ def test_a_peer_on_a_gpu_is_checked_and_replayed_by_its_own_graph(clock, doubled
     assert "peer" in {refusal.kernel for refusal in measure.measure_all(settings, lambda text: None).refused}
 
 
+@pytest.mark.slow
 def test_steps_on_a_gpu(clock, monkeypatch):
     """As a graph and eagerly, each held against the gradient of the CPU."""
     monkeypatch.setattr(steps, "SIZE", 8)

@@ -8,6 +8,7 @@ import statistics
 import pytest
 
 
+@pytest.mark.slow
 def test_a_small_net(tmp_path, script):
     done = script(
         "flow_cost.py", "--model", "resnet8", "--batch", 4, "--size", 8, "--every", 2, "--rounds", 3,

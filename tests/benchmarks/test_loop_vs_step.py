@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import statistics
 
+import pytest
 
+
+@pytest.mark.slow
 def test_a_small_net(tmp_path, script):
     done = script(
         "loop_vs_step.py", "--model", "resnet8", "--batch", 4, "--size", 8, "--iterations", 3, "--rounds", 3,

@@ -33,6 +33,7 @@ def test_two_nets_and_any_choice_of_kernels(tmp_path, script):
     assert max(losses) - min(losses) < 1e-4
 
 
+@pytest.mark.slow
 def test_a_choice_that_does_not_exist(script):
     done = script("step_vs_torch.py", "--models", "resnet8", "--batch", 2, "--size", 8, "--backends", "nimba")
     assert done.returncode

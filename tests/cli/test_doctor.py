@@ -55,7 +55,7 @@ def test_digits_are_found(report):
 
 def test_environment(report, monkeypatch):
     for name in list(os.environ):
-        if name.startswith(("OMP_", "OPENBLAS_", "NUMBA_")):
+        if name.startswith(("OMP_", "OPENBLAS_", "NUMBA_", "TINYRES_")):
             monkeypatch.delenv(name)
     assert "none of TINYRES_KERNELS" in report()
     monkeypatch.setenv("TINYRES_KERNELS", "relu=naive")

@@ -75,7 +75,9 @@ def test_a_recorded_run_is_the_same_run(tiny, settings, recompute):
 
 
 @pytest.mark.parametrize("step", [1, 4, 5, 11])
-@pytest.mark.parametrize("changes", [{}, {"flow_every": 3, "kernels": "all=numpy"}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{}, pytest.param({"flow_every": 3, "kernels": "all=numpy"}, marks=pytest.mark.slow)], ids=str
+)
 def test_stopped_and_resumed_leaves_the_same_file(tiny, settings, monkeypatch, step, changes):
     whole = flow.fit(settings(**changes), tiny)
     stop_after(monkeypatch, step)

@@ -16,7 +16,7 @@ from tinyres.optim import SGD
 from tinyres.tensor import Tensor
 from tinyres.train.device import KERNELS, Precision
 
-# Largest error of a gradient, relative to its norm. Products that are rounded to eps change which units of ReLUs are on:
+# Largest error of a gradient, relative to its norm. Products that are rounded to eps change which ReLUs are on:
 # a fraction of about eps of them in each layer, each of which is wrong altogether. So gradients are off by some
 # sqrt(layers eps), far more than losses: measured for resnet20, 6 to 18 % in tf32 (eps 3e-4) and 1e-6 in fp32.
 TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "3xtf32": 1e-4, "tf32": 5e-2, "bf16": 2.5e-1}

@@ -33,7 +33,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.
     monkeypatch.setattr(Training, "step", interrupted)
 
 
-@pytest.mark.parametrize("kernels", ["", "all=numpy"])
+@pytest.mark.parametrize("kernels", ["", pytest.param("all=numpy", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("step", "changes"),
     [

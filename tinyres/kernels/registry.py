@@ -267,7 +267,7 @@ def _choose(op: str, name: str | None, dtype: str, device: str, preferred: str) 
 def fuses(op: str, dtype: str, device: str) -> bool:
     """Whether a fused op runs as one kernel, not as the ops it is made of.
 
-    It does when it has a kernel, unless "composed" or a kernel for a part alone was chosen: a chosen kernel always runs.
+    It does where it has a kernel, unless "composed" or a kernel of a part alone was chosen: what is chosen always runs.
     """
     choices = in_force()
     if op in choices:

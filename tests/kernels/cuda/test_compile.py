@@ -41,12 +41,12 @@ def hold(file, expressions, architecture):
 @needs_compiler
 @pytest.mark.parametrize(
     ("architecture", "precision"),
-    [("sm_90", "Tf32"), pytest.param("sm_75", "Full<float>")]
+    [("sm_90", "Tf32")]
     + [
         pytest.param(architecture, precision, marks=pytest.mark.slow)
         for architecture in compile.ARCHITECTURES
         for precision in (*FULL, *(TENSOR_CORES if architecture != "sm_75" else ()))
-        if (architecture, precision) not in (("sm_90", "Tf32"), ("sm_75", "Full<float>"))
+        if (architecture, precision) != ("sm_90", "Tf32")
     ],
 )
 def test_convolutions(architecture, precision):

@@ -158,10 +158,11 @@ def test_a_text_that_does_not_compile_is_told_with_its_line(xp, tmp_path):
         cuda.launch(tmp_path / "gone.cu", "bad", 1, 1)
 
 
-def test_a_compiler_that_fails_without_a_word(xp, monkeypatch):
+def test_a_compiler_that_fails_without_a_word(xp, monkeypatch, tmp_path):
+    (tmp_path / "new.cu").write_text("__global__ void never_compiled_before() {}\n")
     monkeypatch.setenv("TINYRES_CXX", "/bin/false")
     with pytest.raises(KernelError, match="/bin/false ended with exit code 1"):
-        cuda.launch("roof.cuh", "nothing", 1, 1)
+        cuda.launch(tmp_path / "new.cu", "never_compiled_before", 1, 1)
 
 
 def test_includes_are_put_in_once(tmp_path):
@@ -252,7 +253,7 @@ def test_errors_of_tinyres_pass_through_a_capture():
     def step():
         raise DeviceError("mine")
 
-    with pytest.raises(DeviceError, match="^mine$"):
+    with pytest.raises(DeviceError, match=r"^mine$"):
         cuda.capture(step, warmups=0)
 
 

@@ -138,6 +138,7 @@ def test_odd_convolutions(gpu, precision):
             np.testing.assert_allclose(got, right, atol=3e-6 * max(1, np.abs(right).max()), err_msg=f"{number} {op}")
 
 
+@pytest.mark.slow
 def test_float64(gpu, rng):
     for op, arrays, params in calls(
         rng, (2, 9, 8, 6), (3, 3, 3, 10), np.float64, stride=2, padding=(1, 0, 2, 1), groups=2
