@@ -235,6 +235,7 @@ def test_steps_on_a_gpu(clock, monkeypatch):
     assert max(row.error for row in bench.rows) < 1e-4
 
 
+@pytest.mark.slow
 def test_a_step_with_another_gradient_is_refused_on_a_gpu(clock, own_kernels, monkeypatch):
     @kernel("global_avg_pool", "mine", device="cuda")
     def global_avg_pool(x, *, out):

@@ -10,11 +10,11 @@ from tinyres.kernels import registry
 
 
 def test_some_ops(capsys):
-    assert main(["selftest", "--ops", "conv2d", "batch_norm"]) == 0
+    assert main(["selftest", "--ops", "relu", "linear"]) == 0
     printed = capsys.readouterr().out
     assert "all right" in printed
-    here = [name for name in registry.names("conv2d") if registry.backend(name.partition(".")[0]).missing() is None]
-    assert [line.split()[1] for line in printed.splitlines() if line.startswith("conv2d")] == here
+    here = [name for name in registry.names("relu") if registry.backend(name.partition(".")[0]).missing() is None]
+    assert [line.split()[1] for line in printed.splitlines() if line.startswith("relu ")] == here
 
 
 def test_kernels_of_the_gpu(capsys, monkeypatch):

@@ -86,7 +86,7 @@ def launched_by(net, precision, monkeypatch, batch=32):
 @needs_compiler
 @pytest.mark.parametrize(
     "architecture",
-    [pytest.param(name, marks=[] if name == "sm_120" else pytest.mark.slow) for name in compile.ARCHITECTURES],
+    [pytest.param(name, marks=pytest.mark.slow) for name in compile.ARCHITECTURES],
 )
 def test_every_kernel_of_a_training_step(architecture, monkeypatch):
     precision = "" if architecture == "sm_75" else "_tf32"

@@ -19,8 +19,8 @@ from tinyres.kernels.on_cupy import igemm, igemm_plan
 LIMITS = {"full": 1e-6, "3xtf32": 2e-6, "tf32": 1e-3, "bf16": 1e-2}  # relative L2 error against exact factors
 SUMMED = 1e-6  # the same against rounded factors
 PRECISIONS = {precision.declared: precision for precision in igemm.PRECISIONS}
-REDUCED = ("tf32", "bf16")
-OPS = ("conv2d", "conv2d_stats", "conv2d_input", "conv2d_weight")
+EACH = [pytest.param(name, marks=[pytest.mark.slow] * (name in ("3xtf32", "bf16"))) for name in PRECISIONS]
+REDUCED, OPS = ("tf32", "bf16"), ("conv2d", "conv2d_stats", "conv2d_input", "conv2d_weight")
 
 
 def rounded(a, precision):
@@ -97,7 +97,7 @@ def test_the_layers_are_those_of_the_paper():
     assert {(32, 3, 16, 3, 1), (32, 16, 32, 3, 2), (16, 32, 64, 3, 2), (16, 32, 64, 1, 2)} < set(LAYERS)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", EACH)
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: "{3}x{3}/{4} {1}-{2} @{0}".format(*layer))
 def test_every_layer_of_the_nets(gpu, rng, layer, precision):
     size, channels, filters, window, stride = layer
@@ -124,7 +124,7 @@ def odd(number):
     return rng, (batch, high, wide, groups * depth), (r, s, depth, groups * width), geometry
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", EACH)
 def test_odd_convolutions(gpu, precision):
     for number in range(30):
         rng, x, w, geometry = odd(number)
@@ -196,7 +196,7 @@ def test_the_order_of_threads_and_the_size_of_tiles(gpu, rng, monkeypatch, preci
                 np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", EACH)
 def test_arrays_that_begin_anywhere(gpu, rng, precision):
     """Views into a flat buffer are aligned to four bytes, not to sixteen; the results' neighbours stay as they are."""
 
