@@ -36,7 +36,7 @@ def options() -> tuple[str, ...]:
     return (*OPTIONS, *(variable("TINYRES_EMULATION_FLAGS") or "").split())
 
 
-def library(source: str, expression: str) -> ctypes.CDLL:
+def loaded(source: str, expression: str) -> ctypes.CDLL:
     """The library of one kernel.
 
     Parameters
@@ -51,11 +51,11 @@ def library(source: str, expression: str) -> ctypes.CDLL:
     KernelError
         No compiler, or a text that does not compile: its first error, with the line in the text of the kernel.
     """
-    return _library(source, expression, compiler() or "", options())
+    return _loaded(source, expression, compiler() or "", options())
 
 
 @functools.cache
-def _library(source: str, expression: str, compiler: str, options: tuple[str, ...]) -> ctypes.CDLL:
+def _loaded(source: str, expression: str, compiler: str, options: tuple[str, ...]) -> ctypes.CDLL:
     if not compiler:
         raise KernelError("the emulated GPU needs a C++ compiler; install g++, or name one in TINYRES_CXX.")
     header = _header(compiler, options)

@@ -37,7 +37,7 @@ class Function:
     """One compiled kernel."""
 
     def __init__(self, source: str, expression: str) -> None:
-        library = build.library(source, expression)
+        library = build.loaded(source, expression)
         self.expression = expression
         self.call = library.tinyres_kernel
         described = library.tinyres_kernel_signature
