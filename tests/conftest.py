@@ -12,7 +12,7 @@ import hypothesis
 import numpy as np
 import pytest
 
-from tinyres.kernels import registry
+from tinyres.kernels import cuda, registry
 
 hypothesis.settings.register_profile("tinyres", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("tinyres")
@@ -48,3 +48,19 @@ def launched(monkeypatch):
 
     monkeypatch.setattr(registry, "resolve", resolve)
     return calls
+
+
+@pytest.fixture(params=["emulated", pytest.param("real", marks=pytest.mark.cuda)])
+def gpu(request, monkeypatch):
+    """The library of the GPU's arrays, with the device "cuda" set up.
+
+    A test that takes it runs twice: in emulation always (skipped only where there is no C++ compiler), and, with
+    `-m cuda` on a machine that has a card, on that.
+    """
+    if request.param == "emulated":
+        monkeypatch.setenv("TINYRES_GPU", "emulated")
+    else:
+        monkeypatch.delenv("TINYRES_GPU", raising=False)
+    if reason := cuda.missing():
+        pytest.skip(reason)
+    return cuda.module()

@@ -20,7 +20,7 @@ from tinyres.flow.measures import (
     signal,
     split,
 )
-from tinyres.kernels import cuda, registry
+from tinyres.kernels import registry
 from tinyres.kernels.launch import moved
 from tinyres.models import create
 from tinyres.ops import softmax_cross_entropy
@@ -46,12 +46,7 @@ MEASURES = {
 QUICK = ("split", "lesions", "landscape")  # one that goes back, one that changes the forward pass, one the weights
 
 
-@pytest.fixture(params=["emulated", pytest.param("real", marks=pytest.mark.cuda)], autouse=True)
-def gpu(request, monkeypatch):
-    if request.param == "emulated":
-        monkeypatch.setenv("TINYRES_GPU", "emulated")
-    if reason := cuda.missing():
-        pytest.skip(reason)
+pytestmark = pytest.mark.usefixtures("gpu")
 
 
 @pytest.fixture

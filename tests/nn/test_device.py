@@ -11,13 +11,7 @@ from tinyres.kernels import cuda
 from tinyres.models import create
 from tinyres.nn.flat import Flat
 
-
-@pytest.fixture(params=["emulated", pytest.param("real", marks=pytest.mark.cuda)], autouse=True)
-def gpu(request, monkeypatch):
-    if request.param == "emulated":
-        monkeypatch.setenv("TINYRES_GPU", "emulated")
-    if reason := cuda.missing():
-        pytest.skip(reason)
+pytestmark = pytest.mark.usefixtures("gpu")
 
 
 @pytest.fixture

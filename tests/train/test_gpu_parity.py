@@ -22,12 +22,7 @@ from tinyres.train.device import KERNELS, Precision
 TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "3xtf32": 1e-4, "tf32": 5e-2, "bf16": 2.5e-1}
 
 
-@pytest.fixture(params=["emulated", pytest.param("real", marks=pytest.mark.cuda)], autouse=True)
-def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "emulated":
-        monkeypatch.setenv("TINYRES_GPU", "emulated")
-    if reason := cuda.missing():
-        pytest.skip(reason)
+pytestmark = pytest.mark.usefixtures("gpu")
 
 
 def batch(count: int, dtype: Any, first: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -25,12 +25,7 @@ from tinyres.train.loop import Training
 Settings = Callable[..., Config]
 
 
-@pytest.fixture(params=["emulated", pytest.param("real", marks=pytest.mark.cuda)], autouse=True)
-def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "emulated":
-        monkeypatch.setenv("TINYRES_GPU", "emulated")
-    if reason := cuda.missing():
-        pytest.skip(reason)
+pytestmark = pytest.mark.usefixtures("gpu")
 
 
 @pytest.fixture
