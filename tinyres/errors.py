@@ -50,6 +50,10 @@ class FlowError(TinyresError, ValueError):
     """A record of gradient flow that is missing, damaged or empty, or a network that cannot be recorded."""
 
 
+class LabError(TinyresError, ValueError):
+    """A lab, a task, a submission or a folder of one that is missing, damaged or of another version."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The half sentence that ends a message about an unknown name: `; did you mean 'resnet20'?`, or the known names."""
     known = sorted(known)

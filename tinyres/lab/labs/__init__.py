@@ -1,0 +1,1 @@
+"""The labs, one package each; `tinyres.lab.catalogue` reads them."""
