@@ -1,4 +1,4 @@
-"""The labs that tinyres brings, read from their folders: `lab.toml` says what there is, `checks.py` how it is checked."""
+"""The labs that come with tinyres, from their folders: `lab.toml` says what there is, `checks.py` how to check it."""
 
 from __future__ import annotations
 

@@ -123,5 +123,5 @@ def _parsed(text: str, name: str) -> None:
         ast.parse(text)
     except SyntaxError as error:
         raise LabError(
-            f"{name}: without its solutions it is no Python any more (line {error.lineno}: {error.msg}); move the markers."
+            f"{name}: without its solutions it is no Python (line {error.lineno}: {error.msg}); move the markers."
         ) from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,14 @@ class Lock:
         return replace(self, points=best, possible=possible)
 
 
-def fresh(lab: Lab) -> Lock:
-    """The lock of a folder that is just being made."""
-    import tinyres
-    from tinyres.lab.start import stubs
+def fresh(lab: Lab, stubs: dict[str, str]) -> Lock:
+    """The lock of a folder that is just being made, with these stubs."""
+    return Lock(lab.id, metadata.version("tinyres"), hashes(stubs))
 
-    hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in stubs(lab).items()}
-    return Lock(lab.id, tinyres.__version__, hashes)
+
+def hashes(stubs: dict[str, str]) -> dict[str, str]:
+    """SHA-256 of each file."""
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in stubs.items()}
 
 
 def read(folder: Path) -> Lock:
@@ -113,15 +115,3 @@ def started(parent: Path) -> dict[str, Lock]:
             continue  # somebody's damaged folder does not stop a list
         found[lock.lab] = lock
     return found
-
-
-def outdated(lab: Lab, lock: Lock) -> str:
-    """What to tell who started a lab with another version, if its stubs have changed since; else ""."""
-    if fresh(lab).stubs == lock.stubs:
-        return ""
-    import tinyres
-
-    return (
-        f"this folder was started with tinyres {lock.tinyres}, and the stubs of {lab.id} differ in {tinyres.__version__}: "
-        "start it anew elsewhere and copy what you wrote."
-    )

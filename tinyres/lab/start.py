@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 from tinyres.errors import LabError
@@ -31,7 +32,8 @@ def given(lab: Lab) -> dict[str, str]:
 def files(lab: Lab) -> dict[str, str]:
     """Everything that `tinyres lab start` writes, by name: no test and no answer is among it."""
     readme = (lab.folder / README).read_text(encoding="utf-8")
-    return {**stubs(lab), **given(lab), README: readme, progress.LOCK: progress.fresh(lab).text()}
+    empty = stubs(lab)
+    return {**empty, **given(lab), README: readme, progress.LOCK: progress.fresh(lab, empty).text()}
 
 
 def folder_name(lab: Lab) -> str:
@@ -68,3 +70,13 @@ def start(lab: Lab, parent: Path) -> Path:
     for name, text in wanted.items():
         write_atomically(folder / name, text.encode())
     return folder
+
+
+def outdated(lab: Lab, lock: progress.Lock) -> str:
+    """What to tell who started a lab with another version, if its stubs have changed since; else ""."""
+    if progress.hashes(stubs(lab)) == lock.stubs:
+        return ""
+    return (
+        f"this folder was started with tinyres {lock.tinyres}, and the stubs of {lab.id} are others in "
+        f"{metadata.version('tinyres')}: start it anew elsewhere and copy what you wrote."
+    )
