@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from tinyres.lab import catalogue
 from tinyres.lab.results import Report
 from tinyres.lab.task import Lab
 from tinyres.train.folder import write_atomically
+from tinyres.train.start import versions
 
 LOCK = "lab.lock"
 
@@ -55,7 +55,7 @@ class Lock:
 
 def fresh(lab: Lab, stubs: dict[str, str]) -> Lock:
     """The lock of a folder that is just being made, with these stubs."""
-    return Lock(lab.id, metadata.version("tinyres"), hashes(stubs))
+    return Lock(lab.id, versions()["tinyres"], hashes(stubs))
 
 
 def hashes(stubs: dict[str, str]) -> dict[str, str]:

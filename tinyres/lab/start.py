@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from pathlib import Path
 
 from tinyres.errors import LabError
@@ -78,5 +77,5 @@ def outdated(lab: Lab, lock: progress.Lock) -> str:
         return ""
     return (
         f"this folder was started with tinyres {lock.tinyres}, and the stubs of {lab.id} are others in "
-        f"{metadata.version('tinyres')}: start it anew elsewhere and copy what you wrote."
+        f"{versions()['tinyres']}: start it anew elsewhere and copy what you wrote."
     )

@@ -1,0 +1,108 @@
+"""Do the labs hold what they promise? Asked by their maintainers and by the gate.
+
+For each lab: the library's own solution earns every point, the stub none, each known mistake is caught **and named**,
+and all of it takes less time than a grader has.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinyres.lab import start
+from tinyres.lab.check import check, seeded
+from tinyres.lab.compare import wrong
+from tinyres.lab.diagnose import Failure, apply, causes
+from tinyres.lab.results import Report
+from tinyres.lab.task import Case, Lab, Recipe, Results, Task
+
+SECONDS = 30.0  # for a whole lab, hidden cases and speed included: 60 s on half a core
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one lab: `faults` are sentences, none if all is well."""
+
+    lab: str
+    solution: float  # share of the points
+    stub: float
+    recipes: int
+    caught: int
+    named: int
+    seconds: float  # of grading the solution
+    faults: tuple[str, ...]
+
+
+def verify(lab: Lab, seed: int) -> Verdict:
+    """Grade the solution and the stub of a lab, and make each of its known mistakes on purpose.
+
+    Parameters
+    ----------
+    lab : Lab
+    seed : int
+        Of the cases.
+
+    Returns
+    -------
+    Verdict
+    """
+    begin = time.perf_counter()
+    best = check(lab, lab.folder, seed=seed, hidden=True, text=start.solutions(lab), timed=True)
+    seconds = time.perf_counter() - begin
+    worst = check(lab, lab.folder, seed=seed, hidden=True, text=start.stubs(lab), timed=True)
+    faults = [*_lacking(best), *_undeserved(worst)]
+    if seconds > SECONDS:
+        faults.append(f"grading the solution took {seconds:.0f} s; {SECONDS:.0f} s are allowed.")
+    total = caught = named = 0
+    for task in lab.tasks:
+        cases = [case.rounded() for case in task.checks.cases(seeded(seed, task))]
+        for recipe in task.checks.recipes:
+            total += 1
+            failures = list(_failures(task, recipe, cases))
+            caught += bool(failures)
+            if not failures:
+                faults.append(f"{task.key}: the mistake {recipe.name!r} passes every public check.")
+                continue
+            said = {cause.recipes for cause in causes(task, failures)}
+            named += said == {(recipe.name,)}
+            if said != {(recipe.name,)}:
+                others = " and ".join(sorted("+".join(names) or "nothing" for names in said))
+                faults.append(f"{task.key}: the mistake {recipe.name!r} is told as {others}.")
+    share = [report.points / lab.points for report in (best, worst)]
+    return Verdict(lab.id, share[0], share[1], total, caught, named, seconds, tuple(faults))
+
+
+def _lacking(report: Report) -> Iterator[str]:
+    """What the solution did not get."""
+    if report.refused:
+        yield f"the solution is refused: {report.refused}"
+    for task in report.tasks:
+        for case in task.cases:
+            if not case.passed:
+                yield f"{task.key}, {case.name}: the solution fails: {case.problem or case.gap}"
+        if task.speed and task.speed.points < task.speed.possible:
+            yield f"{task.key}: the solution is {task.speed.ratio:.1f} times as fast as the naive loops only."
+
+
+def _undeserved(report: Report) -> Iterator[str]:
+    """What the stub got."""
+    for task in report.tasks:
+        for case in task.cases:
+            if case.passed:
+                yield f"{task.key}, {case.name}: passed by who has written nothing."
+
+
+def _failures(task: Task, recipe: Recipe, cases: list[Case]) -> Iterator[Failure]:
+    for case in cases:
+        expected, got = task.checks.reference(case), _in_type(apply(task, [recipe], case), case)
+        if names := wrong(case, expected, got, task.checks.terms(case)):
+            yield Failure(case, expected, got, names)
+
+
+def _in_type(results: Results, case: Case) -> Results:
+    """As a submission would return them."""
+    kept = {name: np.asarray(array) for name, array in results.items()}
+    return {name: a.astype(case.dtype) if a.dtype.kind == "f" else a for name, a in kept.items()}
