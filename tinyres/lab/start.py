@@ -8,6 +8,7 @@ from tinyres.errors import LabError
 from tinyres.lab import derive, progress
 from tinyres.lab.task import Lab
 from tinyres.train.folder import write_atomically
+from tinyres.train.start import versions
 
 README = "README.md"
 
