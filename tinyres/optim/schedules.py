@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinyres.errors import ConfigError
+from tinyres.optim.rates import cosine, multi_step, warm_up
 
 
 class Schedule:
@@ -65,8 +66,7 @@ class MultiStep(Schedule):
         self.base, self.milestones, self.divisor = base, sorted(milestones), divisor
 
     def lr(self, step: int) -> float:
-        passed = sum(milestone <= step for milestone in self.milestones)
-        return self.base / self.divisor**passed
+        return multi_step(step, self.base, self.milestones, self.divisor)
 
 
 class Cosine(Schedule):
@@ -78,8 +78,7 @@ class Cosine(Schedule):
         self.base, self.total, self.start = base, total, start
 
     def lr(self, step: int) -> float:
-        part = min(max((step - self.start) / (self.total - self.start), 0.0), 1.0)
-        return 0.5 * self.base * (1.0 + math.cos(math.pi * part))
+        return cosine(step, self.base, self.total, self.start)
 
 
 class Plateau(Schedule):
@@ -143,8 +142,7 @@ class LinearWarmup(_Around):
         self.steps = steps
 
     def lr(self, step: int) -> float:
-        rate = self.inner.lr(step)
-        return rate * (step + 1) / self.steps if step + 1 < self.steps else rate
+        return warm_up(step, self.inner.lr(step), self.steps)
 
 
 class PaperWarmup(_Around):

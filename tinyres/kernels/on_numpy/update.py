@@ -29,9 +29,13 @@ def sgd(
     `out` may be (w, v) themselves: each value is read before it is written.
     """
     new_w, new_v = out
+    # BEGIN SOLUTION sgd.update
+    # STEP the gradient with the decay of the weights, and the new velocity
+    # STEP a step of the learning rate along the velocity, or along Nesterov's look-ahead
     for part in blocks(len(w), w.itemsize):
         gradient = g[part] + weight_decay * w[part]
         velocity = momentum * v[part] + gradient
         step = gradient + momentum * velocity if nesterov else velocity
         np.subtract(w[part], lr * step, out=new_w[part])
         new_v[part] = velocity
+    # END SOLUTION
