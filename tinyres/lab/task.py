@@ -74,7 +74,8 @@ class Checks:
     """What `checks.py` of a lab says of one task; `lab.toml` says the rest.
 
     `cases` yields the public ones, `hidden` those of grading; both from a seeded generator. `terms` is how many terms
-    the longest sum of a case has: tolerances grow with its root.
+    the longest sum of a case has: tolerances grow with its root. Where many results are right, `judge` says in a
+    sentence what is wrong with these, "" if nothing is; the reference then stands for their shapes and types alone.
     """
 
     cases: Callable[[np.random.Generator], Iterable[Case]]
@@ -83,6 +84,7 @@ class Checks:
     recipes: Sequence[Recipe] = ()
     terms: Callable[[Case], float] = lambda case: 1.0
     speed: Speed | None = None
+    judge: Callable[[Case, Results], str] | None = None
 
 
 @dataclass(frozen=True)
