@@ -25,6 +25,7 @@ FLOORS = (
     {"errors"},
     {"machine"},
     {"kernels"},
+    {"passback"},
     ENGINE := {"autograd", "function", "tensor", "gradcheck"},
     {"ops"},
     {"nn", "conformance"},

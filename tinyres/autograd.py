@@ -1,13 +1,12 @@
 """Reverse-mode differentiation: the pass back over the graph.
 
 The pass visits each node once, latest made first: whatever uses a result was made after it, so by then its gradient is
-whole. (Walking from a node into its inputs instead would take 2^n paths through n shortcuts.) It is a loop over a
-heap, not a recursion, so depth costs nothing, and what a node kept is freed as soon as it has been used.
+whole. `passback` has the order in which nodes are visited; here is what a visit does: hooks, the node's derivative,
+what it kept freed as soon as it has been used, and gradients added up in the leaves.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,6 +16,7 @@ from tinyres.errors import DtypeError, GradientError, ShapeError
 from tinyres.function import Edge, Function, edge_of, order_of, recording
 from tinyres.kernels import registry
 from tinyres.kernels.launch import Array, launch
+from tinyres.passback import leading_to, reachable, walk_back
 from tinyres.tensor import Tensor
 
 Listener = Callable[[Function, Edge, Tensor], None]
@@ -108,46 +108,32 @@ def run_backward(
     """The pass itself. With `sources` it returns their gradients, else it adds to `.grad` of the leaves."""
     wanted = None if sources is None else {_key(source) for source in sources}
     useful = None if wanted is None else _ancestors_of(roots, wanted)
-    pending: dict[int, list[Tensor | None]] = {}  # order of a node or leaf -> gradients of its results
-    heap: list[tuple[int, Function | Tensor]] = []
     found: dict[tuple[int, int], Tensor] = {}
     listeners = _listeners.get()
     # parameters whose slot a node has written to; None where the gradients are not final, or somebody may keep them
     slots: set[int] | None = None if create_graph or wanted is not None or listeners else set()
 
-    def send(edge: Edge, gradient: Tensor) -> None:
-        owner, index = (edge, 0) if isinstance(edge, Tensor) else edge
-        waiting = pending.get(owner.order)
-        if waiting is None:
-            waiting = pending[owner.order] = [None] * (1 if isinstance(owner, Tensor) else owner.results)
-            heapq.heappush(heap, (-owner.order, owner))
-        before = waiting[index]
-        waiting[index] = gradient if before is None else before + gradient
+    def visit(owner: Function | Tensor, gradients: list[Tensor | None]) -> list[tuple[Edge, Tensor]]:
+        if owner.hooks:
+            _call_hooks(owner, gradients)
+        if wanted is not None:
+            found.update(
+                ((owner.order, i), g) for i, g in enumerate(gradients) if g is not None and (owner.order, i) in wanted
+            )
+        if isinstance(owner, Tensor):
+            if wanted is None and gradients[0] is not None:
+                _accumulate(owner, gradients[0])
+            return []
+        sent = _step_back(owner, gradients, useful, wanted, slots)
+        for edge, gradient in sent:
+            for listener in listeners:
+                listener(owner, edge, gradient)
+        if not retain_graph:
+            owner.release()
+        return sent
 
     with recording(create_graph):
-        for root, cotangent in zip(roots, cotangents, strict=True):
-            edge = edge_of(root)
-            assert edge is not None  # cotangent() has checked it
-            send(edge, cotangent)
-        while heap:
-            _, owner = heapq.heappop(heap)
-            gradients = pending.pop(owner.order)
-            if owner.hooks:
-                _call_hooks(owner, gradients)
-            if wanted is not None:
-                found |= {
-                    (owner.order, i): g for i, g in enumerate(gradients) if g is not None and (owner.order, i) in wanted
-                }
-            if isinstance(owner, Tensor):
-                if wanted is None and gradients[0] is not None:
-                    _accumulate(owner, gradients[0])
-                continue
-            for edge, gradient in _step_back(owner, gradients, useful, wanted, slots):
-                for listener in listeners:
-                    listener(owner, edge, gradient)
-                send(edge, gradient)
-            if not retain_graph:
-                owner.release()
+        walk_back(zip(map(edge_of, roots), cotangents, strict=True), visit)
     return [] if sources is None else [found.get(_key(source)) for source in sources]
 
 
@@ -160,22 +146,18 @@ def _key(tensor: Tensor) -> tuple[int, int]:
 def _ancestors_of(roots: Sequence[Tensor], wanted: set[tuple[int, int]]) -> set[int]:
     """Orders of the nodes and leaves through which the roots depend on what is wanted; the rest need no gradient."""
     orders = {order for order, _ in wanted}
-    nodes: dict[int, Function] = {}
-    stack = [root.node for root in roots if root.node is not None]
-    while stack:
-        node = stack.pop()
-        if node.order not in nodes:
-            nodes[node.order] = node
-            stack.extend(edge[0] for edge in node.edges if isinstance(edge, tuple))
-    useful = set(orders)
-    for order in sorted(nodes):  # inputs were made before what uses them
-        edges = nodes[order].edges
-        if not edges and order > min(orders):  # it may have led there, before a pass freed it
-            raise nodes[order].used_up()
-        inside = not useful.isdisjoint(nodes[order].stands_for)
-        if inside or any(order_of(edge) in useful for edge in edges if edge is not None):
-            useful.add(order)
-    return useful
+    starts = [root.node for root in roots if root.node is not None]
+    nodes = reachable(starts, lambda node: (edge[0] for edge in node.edges if isinstance(edge, tuple)))
+    for node in nodes:
+        if not node.edges and node.order > min(orders):  # it may have led there, before a pass freed it
+            raise node.used_up()
+    return leading_to(nodes, orders, _orders_behind)
+
+
+def _orders_behind(node: Function) -> Iterator[int]:
+    """Those of a node's inputs, and of what it stands for."""
+    yield from (order_of(edge) for edge in node.edges if edge is not None)
+    yield from node.stands_for
 
 
 def _step_back(
