@@ -15,7 +15,7 @@ from types import ModuleType
 
 import numpy as np
 
-from tinyres.conformance import NonconformingError, check_call, oracle
+from tinyres.conformance import NonconformingError, check_call, check_kernel, oracle
 from tinyres.kernels import cuda, launch, use
 from tinyres.kernels.contracts import CONTRACTS, Case
 from tinyres.kernels.launch import moved
@@ -33,7 +33,8 @@ GEOMETRIES = {
 RNG = np.random.default_rng(20151210)
 LONG = 100_000  # operations
 CONVOLUTIONS = ("conv2d", "conv2d_input", "conv2d_weight")
-NORMS = tuple(op for op in MODULES if op not in CONVOLUTIONS)
+ELEMENTWISE = ("relu", "relu_gradient")
+NORMS = tuple(op for op in MODULES if op not in CONVOLUTIONS + ELEMENTWISE)
 CONV, WEIGHT, SUMS = (f"tinyres.kernels.on_numba_cuda.{name}" for name in ("conv", "conv_weight", "sums"))
 # module, what is taken out, what is put in, the op that shows it
 FAULTS = {
@@ -155,6 +156,8 @@ def quick():
                 lambda op=op, name=name: holds(op, convolution(op, name), "numba_cuda.naive"),
             )
         yield f"{op}, float64", lambda op=op: holds(op, convolution(op, "groups"), dtype="float64")
+    for op in ELEMENTWISE:
+        yield op, lambda op=op: check_kernel(op, "numba_cuda")
     for op in NORMS:
         yield op, lambda op=op: holds(op, contract(op, 2), dtype="float64")
     yield "channels beyond a block", channels_beyond_a_block

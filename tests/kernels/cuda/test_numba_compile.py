@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tinyres.kernels.on_numba_cuda import batch_norm, conv, conv_weight, naive, sums
+from tinyres.kernels.on_numba_cuda import batch_norm, conv, conv_weight, elementwise, naive, sums
 from tinyres.kernels.on_numba_cuda.tiles import NARROW, WEIGHTS, WIDE, tile_for, weight_tile_for
 
 SHARED = 48 * 1024
@@ -73,6 +73,8 @@ def kernels(real):
     for name, (window, stride) in WEIGHT_GRADIENTS.items():
         tile = weight_tile_for(window, stride, itemsize)
         yield name, conv_weight.tiled(tile, window, stride, kind), flat * 3 + scalars(11), tile.threads(window)
+    yield "relu", elementwise.positive, flat * 2, 128
+    yield "gradient of relu", elementwise.passed, flat * 3, 128
     yield "rows", sums._add_rows(32, 8), flat + scalars(2) + f" {flat}", 256
     yield "moments", sums._moments(16, 16, kind), flat + scalars(3) + f" {flat * 2}", 256
     yield "together", sums._together(128), flat * 2 + scalars(4) + f" {flat * 2}", 128

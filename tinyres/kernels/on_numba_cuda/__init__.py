@@ -1,8 +1,9 @@
 """Kernels for a GPU written in Python and compiled by Numba-CUDA: `naive`, to be read first, and the tiled ones.
 
-What a student needs to know of CUDA is here and nowhere hidden: `naive.py` gives every value of the result a thread of
-its own; `conv.py` and `conv_weight.py` let the threads of a block share what they read; `batch_norm.py` adds up in a
-tree. They are the readable rungs of the GPU's ladder, below the ones in CUDA C++ (`kernels/cuda`).
+What a student needs to know of CUDA is here and nowhere hidden: `elementwise.py` shows how threads share out values;
+`naive.py` gives every value of a convolution a thread of its own; `conv.py` and `conv_weight.py` let the threads of a
+block share what they read; `batch_norm.py` adds up in a tree. They are the readable rungs of the GPU's ladder, below
+the ones in CUDA C++ (`kernels/cuda`).
 
 They run on a real GPU through numba-cuda, on CuPy's arrays and streams, and without one in Numba's simulator, on the
 arrays of the emulated GPU: TINYRES_GPU=emulated NUMBA_ENABLE_CUDASIM=1, both set before Python starts. The simulator
@@ -20,6 +21,7 @@ from tinyres.kernels.cuda import driver
 DEVICE = "cuda"
 
 _FILES = {
+    "elementwise": "relu relu_gradient",
     "conv": "conv2d conv2d_input",
     "conv_weight": "conv2d_weight",
     "batch_norm": "batch_norm bn_relu bn_add_relu batch_norm_gradient bn_relu_gradient bn_add_relu_gradient",

@@ -33,14 +33,25 @@ def place(number: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     return a, b, c, d
 
 
+@cuda.jit(device=True, inline="always")  # type: ignore[untyped-decorator]
+def first_seen(f: int, filters: int, channels: int, each: int) -> int:
+    """The first channel that filter f sees, where the filters of a group see `each` of the `channels`."""
+    return f // (filters // (channels // each)) * each
+
+
 @cuda.jit  # type: ignore[untyped-decorator]
 def one_output(x: Array, w: Array, stride: int, top: int, left: int, y: Array) -> None:
     """A value of y."""
+    # BEGIN SOLUTION gpu.forward
+    # STEP the number of this thread: return if it is beyond the last value of y, else find its n, i, j, f by `place`
+    # STEP the first channel that filter f sees, by `first_seen` (0 where there is one group)
+    # STEP add up over the window; what lies outside x is padding, and adds nothing
+    # STEP write the sum once, at the end
     number = cuda.grid(1)
     if number >= y.size:
         return
     n, i, j, f = place(number, y.shape)
-    first = f // (y.shape[3] // (x.shape[3] // w.shape[2])) * w.shape[2]  # the first channel of this filter's group
+    first = first_seen(f, y.shape[3], x.shape[3], w.shape[2])
     total = y.dtype.type(0)
     for r in range(w.shape[0]):
         for s in range(w.shape[1]):
@@ -49,11 +60,17 @@ def one_output(x: Array, w: Array, stride: int, top: int, left: int, y: Array) -
                 for c in range(w.shape[2]):
                     total += x[n, h, k, first + c] * w[r, s, c, f]
     y[n, i, j, f] = total
+    # END SOLUTION
 
 
 @cuda.jit  # type: ignore[untyped-decorator]
 def one_input(dy: Array, w: Array, stride: int, top: int, left: int, dx: Array) -> None:
     """A value of dx."""
+    # BEGIN SOLUTION gpu.input
+    # STEP the indices n, h, k, c of the value of dx that is this thread's
+    # STEP which output i, j used it at tap r, s? i*stride = h - r + top: one, if that divides and there is such an i
+    # STEP add up over the filters that see channel c: dy.shape[3] // groups of them, and there are
+    # STEP dx.shape[3] // w.shape[2] groups; in w, c counts from the first channel of its group
     number = cuda.grid(1)
     if number >= dx.size:
         return
@@ -69,16 +86,20 @@ def one_input(dy: Array, w: Array, stride: int, top: int, left: int, dx: Array) 
                 for f in range(first, first + filters):
                     total += dy[n, i, j, f] * w[r, s, c % w.shape[2], f]
     dx[n, h, k, c] = total
+    # END SOLUTION
 
 
 @cuda.jit  # type: ignore[untyped-decorator]
 def one_weight(x: Array, dy: Array, stride: int, top: int, left: int, dw: Array) -> None:
     """A value of dw."""
+    # BEGIN SOLUTION gpu.weight
+    # STEP the indices r, s, c, f of the value of dw that is this thread's; c counts from the first channel f sees
+    # STEP add up over all images and all pixels of dy; where the window reached into the padding there is nothing
     number = cuda.grid(1)
     if number >= dw.size:
         return
     r, s, c, f = place(number, dw.shape)
-    c += f // (dw.shape[3] // (x.shape[3] // dw.shape[2])) * dw.shape[2]
+    c += first_seen(f, dw.shape[3], x.shape[3], dw.shape[2])
     total = dw.dtype.type(0)
     for n in range(x.shape[0]):
         for i in range(dy.shape[1]):
@@ -87,6 +108,7 @@ def one_weight(x: Array, dy: Array, stride: int, top: int, left: int, dw: Array)
                 if 0 <= h < x.shape[1] and 0 <= k < x.shape[2]:
                     total += x[n, h, k, c] * dy[n, i, j, f]
     dw[r, s, c % dw.shape[2], f] = total
+    # END SOLUTION
 
 
 @kernel("conv2d", "numba_cuda.naive", device="cuda", requires=missing)
