@@ -13,8 +13,9 @@ from typing import Any
 from tinyres.errors import ConfigError
 from tinyres.function import Function, apply
 from tinyres.kernels.launch import Array
+from tinyres.ops import derivatives
+from tinyres.ops.derivatives import sum_to
 from tinyres.ops.elementwise import mul, sub
-from tinyres.ops.reduce import sum, sum_to
 from tinyres.tensor import Tensor, as_tensor
 
 
@@ -81,8 +82,8 @@ class Softmax(Function):
         return self.kernel(x, axis=self.axis)
 
     def backward(self, dy: Tensor) -> Tensor:
-        weighted = mul(dy, self.y)
-        return sub(weighted, mul(self.y, sum(weighted, self.axis, keepdims=True)))
+        dx: Tensor = derivatives.softmax(dy, self.y, self.axis)
+        return dx
 
 
 class Dropout(Function):

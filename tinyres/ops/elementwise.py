@@ -13,7 +13,8 @@ from typing import Any
 from tinyres.errors import GradientError
 from tinyres.function import Function, apply
 from tinyres.kernels.launch import Array
-from tinyres.ops.reduce import sum_to
+from tinyres.ops import derivatives
+from tinyres.ops.derivatives import sum_to
 from tinyres.tensor import Tensor, as_tensor
 
 Both = tuple[Tensor | None, Tensor | None]
@@ -53,15 +54,14 @@ class Mul(_Binary):
     op, keeps = "mul", ("a", "b")
 
     def derivatives(self, dy: Tensor) -> Both:
-        return mul(dy, self.b) if self.needs[0] else None, mul(dy, self.a) if self.needs[1] else None
+        return derivatives.product(dy, self.a, self.b, self.needs)
 
 
 class Div(_Binary):
     op, keeps = "div", ("a", "b")
 
     def derivatives(self, dy: Tensor) -> Both:
-        da = div(dy, self.b)
-        return da, neg(div(mul(da, self.a), self.b)) if self.needs[1] else None
+        return derivatives.quotient(dy, self.a, self.b, self.needs)
 
 
 class Power(_Binary):

@@ -9,7 +9,8 @@ from typing import Any
 
 from tinyres.function import Function, apply
 from tinyres.kernels.launch import Array
-from tinyres.ops.reduce import sum, sum_to
+from tinyres.ops.derivatives import sum_to
+from tinyres.ops.reduce import sum
 from tinyres.ops.shape import transpose
 from tinyres.tensor import Tensor
 

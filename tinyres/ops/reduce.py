@@ -12,6 +12,7 @@ from typing import Any
 from tinyres.function import Function, apply
 from tinyres.kernels.launch import Array
 from tinyres.kernels.shapes import axes_of
+from tinyres.ops.derivatives import sum_to
 from tinyres.ops.shape import reshape
 from tinyres.tensor import Tensor, as_tensor
 
@@ -52,7 +53,8 @@ class BroadcastTo(Function):
         return self.kernel(x, shape=self.shape)
 
     def backward(self, dy: Tensor) -> Tensor:
-        return sum_to(dy, self.shapes[0])
+        summed: Tensor = sum_to(dy, self.shapes[0])
+        return summed
 
 
 def _with_axes(dy: Tensor, shape: tuple[int, ...], axes: tuple[int, ...]) -> Tensor:
@@ -84,12 +86,3 @@ def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
     """Copy x along new axes and axes of length 1 until it has this shape."""
     x = as_tensor(x)
     return x if x.shape == tuple(shape) else apply(BroadcastTo(tuple(shape)), x)
-
-
-def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The transpose of broadcasting: sum x down to `shape`."""
-    if x.shape == shape:
-        return x
-    extra = x.ndim - len(shape)
-    axes = tuple(a for a, size in enumerate(x.shape) if a < extra or (shape[a - extra] == 1 and size != 1))
-    return reshape(sum(x, axes), shape)
