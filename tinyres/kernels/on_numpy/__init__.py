@@ -7,7 +7,8 @@ DEVICE = "cpu"
 _FILES = {
     "elementwise": "add sub mul div neg power exp log sqrt matmul linear",
     "shape": "reshape transpose getitem getitem_gradient concat broadcast_to sum mean",
-    "activation": "relu relu_gradient tanh sigmoid softmax add_relu dropout",
+    "activation": "tanh sigmoid softmax dropout",
+    "relu": "relu relu_gradient add_relu",
     "conv": "conv2d",
     "conv_gradients": "conv2d_input conv2d_weight",
     "batch_norm": "batch_norm batch_norm_eval running_averages",

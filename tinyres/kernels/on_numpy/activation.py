@@ -1,4 +1,4 @@
-"""Activations, elementwise but for softmax. A NaN that comes in goes out."""
+"""Activations other than ReLU, elementwise but for softmax. A NaN that comes in goes out."""
 
 from __future__ import annotations
 
@@ -10,17 +10,6 @@ from tinyres.kernels.masks import dropout_keeps
 from tinyres.kernels.registry import kernel
 
 Array = Any
-
-
-@kernel("relu", "numpy", strided=True)
-def relu(x: Array, *, out: Array) -> None:
-    np.maximum(x, 0, out=out)
-
-
-@kernel("relu_gradient", "numpy", strided=True)
-def relu_gradient(dy: Array, y: Array, *, out: Array) -> None:
-    """Dy where the output was positive, else 0: the derivative at 0 is taken as 0."""
-    np.multiply(dy, y > 0, out=out)
 
 
 @kernel("tanh", "numpy", strided=True)
@@ -43,12 +32,6 @@ def softmax(x: Array, *, axis: int, out: Array) -> None:
     np.subtract(x, x.max(axis, keepdims=True), out=out)
     np.exp(out, out=out)
     out /= out.sum(axis, keepdims=True)
-
-
-@kernel("add_relu", "numpy", strided=True)
-def add_relu(a: Array, b: Array, *, out: Array) -> None:
-    np.add(a, b, out=out)
-    np.maximum(out, 0, out=out)
 
 
 @kernel("dropout", "numpy", strided=True)
