@@ -149,7 +149,7 @@ def test_batches_of_many_blocks(name, groups):
 
 def test_the_readable_kernel_in_blocks_of_one_image(monkeypatch):
     """A second pass through the bank's beginning, each block being a single image."""
-    monkeypatch.setattr("tinyres.kernels.on_numpy.conv.COLUMN_BYTES", 1)
+    monkeypatch.setattr("tinyres.kernels.on_numpy.parts.COLUMN_BYTES", 1)
     test_bank("numpy", 0)
 
 
