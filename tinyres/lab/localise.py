@@ -1,0 +1,221 @@
+"""What is peculiar about a wrong result that no known mistake explains: where it is wrong, and how.
+
+The questions go from the whole to the parts: nothing there at all, another order of the right values, right but for a
+factor, for a shift; then the same of the entries that differ only, and where those lie.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import permutations
+
+import numpy as np
+
+from tinyres.lab.compare import axes, differs, form, number, tolerance
+from tinyres.lab.places import where
+from tinyres.lab.task import Array, Case, Results
+
+MOST = 5040  # values of which another order is looked for by sorting, and axes permuted
+DIGITS = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 2.0**-24}  # rounding unit of a type
+
+
+def peculiar(case: Case, name: str, expected: Results, got: Results, terms: float = 1.0) -> str:
+    """What is peculiar about one wrong result.
+
+    Parameters
+    ----------
+    case : Case
+    name : str
+        Of the result.
+    expected, got : dict
+    terms : float
+        How many terms the longest sum has.
+
+    Returns
+    -------
+    str
+        A sentence; "" if nothing is.
+    """
+    if name not in got:
+        return ""
+    right, array = np.asarray(expected[name], np.float64), np.asarray(got[name])
+    if array.dtype.kind not in "fiub":
+        return "complex numbers or objects came back where real numbers are wanted" if array.dtype.kind in "cO" else ""
+    allowed = tolerance(case, np.asarray(expected[name]), terms)
+    with np.errstate(all="ignore"):
+        if array.shape != right.shape:
+            return _reshaped(right, array, allowed)
+        mask = differs(right, array, allowed)
+        if not mask.any():
+            return "the values are right, the type is not" if form(case, name, right, array) else ""
+        return next(_findings(case, name, right, array.astype(np.float64), mask, allowed), "")
+
+
+def _findings(case: Case, name: str, right: Array, got: Array, mask: Array, allowed: float) -> Iterator[str]:
+    """What there is to say, the most telling first."""
+    named = axes(name, right.ndim)
+    yield from _numbers(right, got, mask, named)
+    yield from _orders(right, got, allowed, named)
+    place, inside = where(mask, named), _values(case, right[mask], got[mask], allowed)
+    if not mask.all() and place:
+        also = f"; there, {inside}" if inside and mask.sum() > 1 else ""
+        yield f"wrong {place} only{also}"
+    if inside and (mask.all() or mask.sum() > 3):
+        yield inside if _everywhere(right, mask) else f"where it is wrong, {inside}"
+    yield from _by_axis(right, got, allowed, named)
+
+
+def _everywhere(right: Array, mask: Array) -> bool:
+    """Whether all entries differ, but for those that are too small to."""
+    return bool((mask | (np.abs(right) < 1e-3 * np.max(np.abs(right), initial=0.0))).all())
+
+
+def _numbers(right: Array, got: Array, mask: Array, named: tuple[str, ...]) -> Iterator[str]:
+    """Entries that are no numbers, and results with nothing in them."""
+    missing, infinite = np.isnan(got) & mask, np.isinf(got) & mask
+    if missing.all() and mask.size > 1:
+        yield "all of it is NaN: nothing was written into the result, or one NaN spread over everything"
+    for odd, what in (
+        (missing, "NaN (never written, or 0/0)"),
+        (infinite, "infinite (a division by zero or an overflow)"),
+    ):
+        if odd.any():
+            rest = "right everywhere else" if not (mask & ~odd).any() else "and not all of the rest is right"
+            place = where(odd, named) or f"in {int(odd.sum())} of {odd.size} entries"
+            yield f"{what} {place}; {rest}"
+    if mask.size > 1 and not got.any():
+        yield "zero everywhere"
+    if mask.size > 2 and np.ptp(got) == 0 and np.ptp(right) > 0:
+        yield f"{number(got.flat[0])} everywhere"
+
+
+def _orders(right: Array, got: Array, allowed: float, named: tuple[str, ...]) -> Iterator[str]:
+    """The right values in other places."""
+    if right.ndim < 1 or right.size < 3 or np.ptp(right) <= allowed:
+        return
+
+    def same(other: Array) -> bool:
+        return other.shape == got.shape and not differs(other, got, allowed).any()
+
+    for order in permutations(range(right.ndim)) if right.size <= MOST * 20 and right.ndim <= 5 else ():
+        turned = right.transpose(order)
+        if order == tuple(range(right.ndim)):
+            continue
+        if same(turned):
+            yield f"the axes are permuted: equals the right result transposed by {order}"
+        elif same(turned.reshape(right.shape)):
+            yield f"the right values in the order of axes {order}: reshaped where a transposition is wanted"
+        elif same(right.reshape(turned.shape).transpose(np.argsort(order))):
+            yield f"the right values filled in with axes {order}: a transposition that does not belong there"
+    for count in range(1, right.ndim + 1):
+        for some in _choices(right.ndim, count):
+            if same(np.flip(right, some)):
+                yield f"the right values with {_list(named, some)} in reverse order"
+    for axis in range(right.ndim):
+        yield from _shifted(right, got, allowed, axis, named[axis])
+    if right.size <= MOST * 20 and not differs(np.sort(right, None), np.sort(got, None), allowed).any():
+        yield "all the right values, but in other places"
+
+
+def _choices(ndim: int, count: int) -> Iterator[tuple[int, ...]]:
+    return (some for some in permutations(range(ndim), count) if list(some) == sorted(some))
+
+
+def _list(named: tuple[str, ...], some: tuple[int, ...]) -> str:
+    return " and ".join(f"{named[axis]}s" for axis in some)
+
+
+def _shifted(right: Array, got: Array, allowed: float, axis: int, named: str) -> Iterator[str]:
+    """Whether it is right but for a shift by one along an axis."""
+    size = right.shape[axis]
+    if size < 3:
+        return
+    first, last = (np.take(right, range(*ends), axis) for ends in ((0, size - 1), (1, size)))
+    for source, ends, way in ((first, (1, size), "later"), (last, (0, size - 1), "earlier")):
+        moved = np.take(got, range(*ends), axis)
+        if np.ptp(source) > allowed and not differs(source, moved, allowed).any():
+            yield f"shifted by one: each value stands one {named} {way} than it should"
+
+
+def _values(case: Case, right: Array, got: Array, allowed: float) -> str:
+    """How entries that differ, differ: by sign, factor, term, or precision."""
+    if not np.isfinite(got).all() or not got.size:
+        return ""
+    scale = float(np.max(np.abs(right), initial=0.0))
+    if not differs(-right, got, allowed).any():
+        return "the sign is the opposite"
+    big = np.abs(right) > 1e-3 * scale
+    if scale and right.size > 1:
+        factor = float(np.dot(right, got) / np.dot(right, right))
+        if factor and not differs(factor * right, got, allowed * max(1.0, abs(factor)) * 2).any():
+            return f"got / expected = {_said(factor, case)} everywhere: a constant factor"
+    error = np.abs(got - right)
+    for kind, unit in DIGITS.items():
+        if unit > np.finfo(case.dtype).eps and error.max() < 40 * unit * scale and error.max() > 2 * allowed:
+            digits = -math.log10(error.max() / scale)
+            if digits > 2 and _random(got - right):
+                return f"right to about {digits:.0f} digits: somewhere {kind} is used where {case.dtype} is wanted"
+    if right.size > 2 and not differs(right + (got - right).mean(), got, 4 * allowed).any():
+        return f"got - expected = {number((got - right).mean())} everywhere: a constant term"
+    if big.any() and not differs(np.abs(right), np.abs(got), allowed).any():
+        return "the magnitudes are right, some signs are not"
+    if right.size > 2 and not differs(np.maximum(right, 0), np.maximum(got, 0), allowed).any():
+        return "only what should be negative is wrong"
+    return ""
+
+
+def _random(error: Array) -> bool:
+    """Whether errors look like rounding: there are some of both signs."""
+    return bool(error.size > 3 and (error > 0).any() and (error < 0).any())
+
+
+def _said(factor: float, case: Case) -> str:
+    """A factor, with what it may stand for: a number of entries, a parameter."""
+    sizes: dict[float, str] = {}
+    for name, array in case.arrays.items():
+        shape = np.shape(array)
+        for count in range(len(shape), 0, -1):
+            if (product := math.prod(shape[:count])) > 1:
+                sizes.setdefault(product, f"{'x'.join(map(str, shape[:count]))}, of the shape of {name}")
+    for name, value in case.params.items():
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value not in (0, 1):
+            sizes.setdefault(float(value), name)
+            sizes.setdefault(1 - float(value), f"1 - {name}")
+    text = f"{factor:.4g}"
+    for size, what in sizes.items():
+        for value, written in ((size, f"{what}"), (1 / size if size else 0.0, f"1 / ({what})")):
+            if value and abs(factor / value - 1) < 1e-4:
+                return f"{text} ({written})"
+    return text
+
+
+def _by_axis(right: Array, got: Array, allowed: float, named: tuple[str, ...]) -> Iterator[str]:
+    """Factors or terms that are constant along all axes but one."""
+    for axis in range(right.ndim) if right.ndim > 1 else ():
+        others = tuple(a for a in range(right.ndim) if a != axis)
+        if math.prod(right.shape[a] for a in others) < 3 or right.shape[axis] < 2:
+            continue
+        what = f"each {named[axis]}"
+        factor = (right * got).sum(others, keepdims=True) / (right * right).sum(others, keepdims=True)
+        if not differs(factor * right, got, 4 * allowed * max(1.0, float(np.abs(factor).max()))).any():
+            yield f"{what} is off by a factor of its own ({', '.join(f'{f:.3g}' for f in factor.ravel()[:3])}, ...)"
+        term = (got - right).mean(others, keepdims=True)
+        if not differs(right + term, got, 4 * allowed).any():
+            yield f"{what} is off by a term of its own ({', '.join(f'{f:.3g}' for f in term.ravel()[:3])}, ...)"
+
+
+def _reshaped(right: Array, got: Array, allowed: float) -> str:
+    """What to say of a result whose shape is another."""
+    if got.size == right.size:
+        if not differs(right.ravel(), got.ravel(), allowed).any():
+            return f"the values are right; reshape it to {right.shape}"
+        for order in permutations(range(got.ndim)) if got.ndim <= 5 else ():
+            turned = got.transpose(order)
+            if turned.shape == right.shape and not differs(right, turned, allowed).any():
+                return f"the axes are permuted: transposed by {order} it is right"
+    if got.ndim == right.ndim:
+        inner = tuple(slice(0, min(pair)) for pair in zip(right.shape, got.shape, strict=True))
+        if math.prod(right[inner].shape) and not differs(right[inner], got[inner], allowed).any():
+            return "what both shapes have in common is right"
+    return ""
