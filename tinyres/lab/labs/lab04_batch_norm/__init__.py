@@ -1,0 +1,1 @@
+"""Lab 4: batch norm forward, in evaluation and backward."""

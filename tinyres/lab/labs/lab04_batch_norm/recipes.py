@@ -1,0 +1,233 @@
+"""Known mistakes of batch norm forward and in evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinyres.lab.labs.lab04_batch_norm.reference import over, slip
+from tinyres.lab.task import Array, Case, Recipe, Results
+
+
+def told(name: str, sentence: str, before: Callable[[Case], Case] | None = None, **how: Any) -> Recipe:
+    """A recipe whose sentence begins as all do."""
+    return Recipe(name, f"equals what you get if {sentence}", before, **how)
+
+
+def own(*names: str) -> Callable[[Case], Case]:
+    """What puts the batch's own statistics for those that are given."""
+
+    def before(case: Case) -> Case:
+        x = case.arrays["x"]
+        known = {"mean": x.mean(over(x)), "variance": x.var(over(x))}
+        return case.but({name: known[name] for name in names})
+
+    return before
+
+
+def _count(x: Array) -> int:
+    return int(x.size // x.shape[-1])
+
+
+def _as_channels_first(x: Array) -> Array:
+    """[C, M]: what a reshape makes of channels last if it takes them for channels first."""
+    return x.reshape(x.shape[-1], -1)
+
+
+def _with_eps(results: Results, case: Case) -> Results:
+    return {**results, "variance": results["variance"] + case.params["eps"]}
+
+
+# Of the statistics, wherever they are used.
+STATISTICS = (
+    told(
+        "over the channels too",
+        "mean and variance are taken over all axes: each channel wants its own, over all axes but the last",
+        slip(mean=lambda x: np.full(x.shape[-1], x.mean()), variance=lambda x: np.full(x.shape[-1], x.var())),
+    ),
+    told(
+        "channels taken as first",
+        "x is reshaped to [C, -1]: channels are last here, so the values of a channel do not lie together",
+        slip(mean=lambda x: _as_channels_first(x).mean(1), variance=lambda x: _as_channels_first(x).var(1)),
+    ),
+    told(
+        "first sample only",
+        "mean and variance are those of the first sample: they go over the whole batch",
+        slip(mean=lambda x: x[:1].mean(over(x)), variance=lambda x: x[:1].var(over(x))),
+    ),
+    told(
+        "variance of n-1",
+        "the sum of squares is divided by M - 1: batch norm normalises by the biased variance, divided by M",
+        slip(variance=lambda x: x.var(over(x), ddof=1)),
+    ),
+    told(
+        "deviation for variance",
+        "the variance is the standard deviation: its root is taken later",
+        slip(variance=lambda x: x.std(over(x))),
+    ),
+    told(
+        "mean square for variance",
+        "the variance is the mean of x squared: the mean has to be subtracted first",
+        slip(variance=lambda x: np.square(x).mean(over(x))),
+    ),
+    told(
+        "variance not divided",
+        "the variance is the sum of the squared distances: it wants to be divided by M",
+        slip(variance=lambda x: x.var(over(x)) * _count(x)),
+    ),
+    told(
+        "divided by the samples",
+        "sums are divided by N, the number of samples: a channel has M = N*H*W values",
+        slip(
+            mean=lambda x: x.sum(over(x)) / len(x),
+            variance=lambda x: np.square(x - x.sum(over(x)) / len(x)).sum(over(x)) / len(x),
+        ),
+    ),
+    told(
+        "variance within samples",
+        "the variance is the mean of each sample's own variance: the distances go from the mean of the whole batch",
+        slip(variance=lambda x: x.reshape(len(x), -1, x.shape[-1]).var(1).mean(0)),
+    ),
+    told(
+        "absolute distance",
+        "the variance is the mean absolute distance from the mean: distances are squared",
+        slip(variance=lambda x: np.abs(x - x.mean(over(x))).mean(over(x))),
+    ),
+)
+
+# Of y, whatever the statistics are.
+NORMALISING = (
+    told(
+        "eps outside the root",
+        "eps is added to the root of the variance: it stands under the root",
+        slip(root=lambda variance, eps: np.sqrt(variance) + eps),
+    ),
+    told("no eps", "eps is left out: it is added to the variance", slip(root=lambda variance, eps: np.sqrt(variance))),
+    told(
+        "no root",
+        "x - mean is divided by the variance plus eps: its root is wanted",
+        slip(root=lambda variance, eps: variance + eps),
+    ),
+    told(
+        "multiplied by the root",
+        "x - mean is multiplied by the root: it is divided by it",
+        slip(root=lambda variance, eps: 1 / np.sqrt(variance + eps)),
+    ),
+    told("not centred", "the mean is not subtracted from x", slip(centre=lambda x, mean: x)),
+    told("mean added", "the mean is added to x: it is subtracted", slip(centre=lambda x, mean: x + mean)),
+    told("gamma forgotten", "gamma is left out of y", slip(affine=lambda xhat, gamma, beta: xhat + beta)),
+    told("beta forgotten", "beta is left out of y", slip(affine=lambda xhat, gamma, beta: gamma * xhat)),
+    told(
+        "beta scaled too",
+        "beta is added before gamma multiplies: gamma scales xhat alone",
+        slip(affine=lambda xhat, gamma, beta: gamma * (xhat + beta)),
+    ),
+    told(
+        "gamma and beta exchanged",
+        "gamma and beta change places: gamma scales, beta shifts",
+        slip(affine=lambda xhat, gamma, beta: beta * xhat + gamma),
+    ),
+)
+
+TRAINING = (
+    told(
+        "y by n-1",
+        "y is made with the variance divided by M - 1, the variance itself being right: both are the biased one",
+        slip(normalising=lambda variance, count: variance * count / (count - 1)),
+    ),
+    told(
+        "eps in the variance",
+        "the variance that is returned contains eps: eps belongs to y alone",
+        after=_with_eps,
+    ),
+)
+
+EVALUATION = (
+    told(
+        "statistics of the batch",
+        "y is made with the mean and the variance of x: in evaluation those that are given are used",
+        own("mean", "variance"),
+    ),
+    told(
+        "variance of the batch",
+        "y is made with the variance of x and the mean that is given: in evaluation both are given",
+        own("variance"),
+    ),
+    told(
+        "mean of the batch",
+        "y is made with the mean of x and the variance that is given: in evaluation both are given",
+        own("mean"),
+    ),
+)
+
+
+def _old(case: Case) -> Results:
+    return {"new_mean": case.arrays["running_mean"], "new_var": case.arrays["running_var"]}
+
+
+def _scaled_mean(results: Results, case: Case) -> Results:
+    a, p = case.arrays, case.params
+    return {**results, "new_mean": results["new_mean"] + p["momentum"] * (p["scale"] - 1) * a["mean"]}
+
+
+def _scaled_sum(results: Results, case: Case) -> Results:
+    old = (1 - case.params["momentum"]) * case.arrays["running_var"]
+    return {**results, "new_var": results["new_var"] + (case.params["scale"] - 1) * old}
+
+
+RUNNING = (
+    told("not updated", "the running averages stay what they were", instead=_old),
+    told(
+        "momentum exchanged",
+        "momentum weighs the old average and 1 - momentum the batch: here momentum is the part that moves",
+        slip(blend=lambda old, batch, momentum: momentum * old + (1 - momentum) * batch),
+    ),
+    told(
+        "old forgotten",
+        "the averages become the batch's statistics: they move only a part of the way",
+        slip(blend=lambda old, batch, momentum: batch),
+    ),
+    told(
+        "old not decayed",
+        "momentum times the batch is added to the whole old average: the old one is weighed by 1 - momentum",
+        slip(blend=lambda old, batch, momentum: old + momentum * batch),
+    ),
+    told(
+        "batch not weighed",
+        "the whole batch is added to the decayed average: the batch is weighed by momentum",
+        slip(blend=lambda old, batch, momentum: (1 - momentum) * old + batch),
+    ),
+    told(
+        "moved away",
+        "the averages move away from the batch: the sign of the difference is turned",
+        slip(blend=lambda old, batch, momentum: old - momentum * (batch - old)),
+    ),
+    told(
+        "biased variance",
+        "the batch's variance enters as it is: `scale`, M/(M-1), makes it unbiased first",
+        slip(unbiased=lambda variance, scale: variance),
+    ),
+    told(
+        "scale divides",
+        "the variance is divided by `scale`: M/(M-1) multiplies it",
+        slip(unbiased=lambda variance, scale: variance / scale),
+    ),
+    told("mean scaled too", "the mean is multiplied by `scale` as well: only a variance is biased", after=_scaled_mean),
+    told(
+        "old variance scaled too",
+        "`scale` multiplies the old running variance as well: that is unbiased already",
+        after=_scaled_sum,
+    ),
+    told(
+        "mean for variance",
+        "the batch's mean enters the running variance",
+        lambda case: case.but({"variance": case.arrays["mean"]}),
+    ),
+    told(
+        "deviation averaged",
+        "the root of the batch's variance enters the running variance",
+        lambda case: case.but({"variance": np.sqrt(case.arrays["variance"])}),
+    ),
+)

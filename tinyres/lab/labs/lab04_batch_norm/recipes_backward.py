@@ -1,0 +1,237 @@
+"""Known mistakes of batch norm backward, and of the two variants."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinyres.lab.labs.lab04_batch_norm.recipes import NORMALISING, told
+from tinyres.lab.labs.lab04_batch_norm.reference import over, slip
+from tinyres.lab.task import Array, Case, Recipe
+
+
+def _known(*names: str) -> tuple[Recipe, ...]:
+    return tuple(recipe for recipe in NORMALISING if recipe.name in names)
+
+
+def _unbiased(case: Case) -> Case:
+    count = case.arrays["x"].size // case.arrays["variance"].size
+    return case.but({"variance": case.arrays["variance"] * count / (count - 1)})
+
+
+def _count(dy: Array) -> int:
+    return int(dy.size // dy.shape[-1])
+
+
+XHAT = (
+    *_known("eps outside the root", "no eps", "no root"),
+    told(
+        "variance of n-1",
+        "the variance is made unbiased before its root is taken: the forward pass used the one that is given",
+        _unbiased,
+    ),
+)
+
+PARAMETERS = (
+    *XHAT,
+    told(
+        "x for xhat",
+        "dgamma is the sum of dy*x: gamma multiplied xhat in the forward pass, not x",
+        slip(centre=lambda x, mean: x, root=lambda variance, eps: 1.0),
+    ),
+    told(
+        "xhat not divided",
+        "dgamma is the sum of dy*(x - mean): xhat is divided by the root as well",
+        slip(root=lambda variance, eps: 1.0),
+    ),
+    told("not centred", "the mean is not subtracted where xhat is made", slip(centre=lambda x, mean: x)),
+    told(
+        "dbeta averaged",
+        "dbeta is the mean of dy: it is the sum",
+        slip(dbeta=lambda dy, xhat: dy.mean(over(dy))),
+    ),
+    told(
+        "dgamma averaged",
+        "dgamma is the mean of dy*xhat: it is the sum",
+        slip(dgamma=lambda dy, xhat: (dy * xhat).mean(over(dy))),
+    ),
+    told(
+        "both averaged",
+        "dgamma and dbeta are means: the mean over the batch is in dy already, here they are sums",
+        slip(dgamma=lambda dy, xhat: (dy * xhat).mean(over(dy)), dbeta=lambda dy, xhat: dy.mean(over(dy))),
+    ),
+    told(
+        "divided by the samples",
+        "dgamma and dbeta are divided by N: the mean over the batch is in dy already",
+        slip(
+            dgamma=lambda dy, xhat: (dy * xhat).sum(over(dy)) / len(dy),
+            dbeta=lambda dy, xhat: dy.sum(over(dy)) / len(dy),
+        ),
+    ),
+    told(
+        "exchanged",
+        "dgamma and dbeta change places: dgamma comes first",
+        after=lambda results, case: {"dgamma": results["dbeta"], "dbeta": results["dgamma"]},
+    ),
+    told(
+        "product of sums",
+        "dgamma is the sum of dy times the mean of xhat: the two are multiplied value by value, then summed",
+        slip(dgamma=lambda dy, xhat: dy.sum(over(dy)) * xhat.mean(over(dy))),
+    ),
+    told(
+        "dy forgotten",
+        "dgamma is the sum of xhat squared: dy is left out",
+        slip(dgamma=lambda dy, xhat: (xhat * xhat).sum(over(dy))),
+    ),
+    told(
+        "first sample only",
+        "dgamma and dbeta are sums over the first sample: they go over the whole batch",
+        slip(dgamma=lambda dy, xhat: (dy * xhat)[:1].sum(over(dy)), dbeta=lambda dy, xhat: dy[:1].sum(over(dy))),
+    ),
+    told(
+        "over the channels too",
+        "dgamma and dbeta are sums over all axes: each channel has its own",
+        slip(
+            dgamma=lambda dy, xhat: np.full(dy.shape[-1], (dy * xhat).sum()),
+            dbeta=lambda dy, xhat: np.full(dy.shape[-1], dy.sum()),
+        ),
+    ),
+    told("dgamma turned", "dgamma has the other sign", slip(dgamma=lambda dy, xhat: -(dy * xhat).sum(over(dy)))),
+)
+
+INPUT = (
+    *XHAT,
+    told(
+        "no mean path",
+        "the way through the mean is left out: each x moves the mean, and that moves every y",
+        slip(mean_path=lambda dbeta, count: 0.0),
+    ),
+    told(
+        "no variance path",
+        "the way through the variance is left out: each x moves the variance, and that moves every y",
+        slip(variance_path=lambda carried, dgamma, count: 0.0),
+    ),
+    told(
+        "statistics taken as constants",
+        "mean and variance are taken as constants: that is the gradient of evaluation",
+        slip(mean_path=lambda dbeta, count: 0.0, variance_path=lambda carried, dgamma, count: 0.0),
+    ),
+    told("gamma forgotten", "gamma is left out of dx", slip(factor=lambda gamma, root: 1 / root)),
+    told("root forgotten", "the division by the root is left out of dx", slip(factor=lambda gamma, root: gamma)),
+    told(
+        "divided twice",
+        "dx is divided by the root twice",
+        slip(factor=lambda gamma, root: gamma / root**2),
+    ),
+    told(
+        "sums for means",
+        "the sums dbeta and dgamma stand in dx where means are wanted: divide them by M",
+        slip(count=lambda x: 1),
+    ),
+    told(
+        "divided by the samples",
+        "the sums are divided by N: a channel has M = N*H*W values",
+        slip(count=len),
+    ),
+    told("divided by M-1", "the sums are divided by M - 1: they are by M", slip(count=lambda x: _count(x) - 1)),
+    told(
+        "mean path added",
+        "the way through the mean is added: it is subtracted",
+        slip(mean_path=lambda dbeta, count: -dbeta / count),
+    ),
+    told(
+        "variance path added",
+        "the way through the variance is added: it is subtracted",
+        slip(variance_path=lambda carried, dgamma, count: -carried * dgamma / count),
+    ),
+    told(
+        "x for xhat",
+        "the way through the variance has x where xhat is meant",
+        slip(carried=lambda x, centred, xhat: x),
+    ),
+    told(
+        "xhat not divided",
+        "the way through the variance has x - mean where xhat is meant",
+        slip(carried=lambda x, centred, xhat: centred),
+    ),
+    told(
+        "halved variance path",
+        "the way through the variance has half its size: the square's 2 and the root's 1/2 cancel",
+        slip(variance_path=lambda carried, dgamma, count: carried * dgamma / count / 2),
+    ),
+    told(
+        "xhat forgotten",
+        "the way through the variance is dgamma/M alone: it is times xhat",
+        slip(carried=lambda x, centred, xhat: 1.0),
+    ),
+    told(
+        "gamma on dy alone",
+        "gamma multiplies dy alone: it multiplies the ways through mean and variance as well",
+        slip(sum=lambda dy, paths, factor, gamma: factor * (dy - paths / gamma)),
+    ),
+    told(
+        "exchanged",
+        "dgamma and dbeta change places in dx",
+        lambda case: case.but({"dgamma": case.arrays["dbeta"], "dbeta": case.arrays["dgamma"]}),
+    ),
+    told(
+        "averaged",
+        "dx is divided by M as a whole: only the sums are",
+        after=lambda results, case: {"dx": results["dx"] / _count(case.arrays["x"])},
+    ),
+)
+
+GROUP = (
+    *_known(
+        "eps outside the root",
+        "no eps",
+        "no root",
+        "not centred",
+        "gamma forgotten",
+        "beta forgotten",
+        "beta scaled too",
+    ),
+    told(
+        "one group",
+        "all channels are one group: that is layer norm",
+        slip(group=lambda channel, size, groups: 0),
+    ),
+    told(
+        "a group for each channel",
+        "each channel is a group of its own: that is instance norm",
+        slip(group=lambda channel, size, groups: channel),
+    ),
+    told(
+        "every so-many-th channel",
+        "channel c belongs to group c modulo the number of groups: the channels of a group are neighbours",
+        slip(group=lambda channel, size, groups: channel % groups),
+    ),
+    told(
+        "size for number",
+        "`groups` is taken for the number of channels in a group: it is the number of groups",
+        slip(group=lambda channel, size, groups: channel // groups),
+    ),
+    told(
+        "over the batch",
+        "the statistics of a group go over all samples: each sample has its own",
+        slip(group_block=lambda x, n: x),
+    ),
+    told(
+        "variance of n-1",
+        "the sum of squares is divided by one less than the number of values: the biased variance is wanted",
+        slip(group_variance=lambda block: block.var(ddof=1)),
+    ),
+)
+
+CHANNELS_FIRST = (
+    *(recipe for recipe in PARAMETERS if recipe.name in ("dbeta averaged", "dgamma averaged", "both averaged")),
+    told(
+        "dx with channels last",
+        "dx is taken for [N, H, W, C] and only reshaped: the axis of the channels has to move",
+        after=lambda results, case: {**results, "dx": np.moveaxis(results["dx"], 1, -1).reshape(results["dx"].shape)},
+    ),
+    *(
+        recipe
+        for recipe in INPUT
+        if recipe.name in ("no mean path", "no variance path", "statistics taken as constants")
+    ),
+)
