@@ -133,10 +133,11 @@ def gap(case: Case, expected: Results, got: Results, names: Sequence[str], terms
     index = worst(right, array, mask)
     place = f"[{','.join(map(str, index))}]" if index else ""
     count = int(mask.sum())
-    share = f"{100 * count / mask.size:.0f} %" if count > 0.1 * mask.size else f"{count} of {mask.size}"
+    few = mask.size < 20 or count < 0.1 * mask.size
+    share = f"{count} of {mask.size} entries" if few else f"{100 * count / mask.size:.0f} % of entries"
     said = f"{name}{place}: got {number(array[index])}, expected {number(right[index])}"
     if mask.size > 1:
-        said += f"; {share} of entries differ{_spread(name, mask)}"
+        said += f"; {share} differ{_spread(name, mask)}"
     return said + others
 
 

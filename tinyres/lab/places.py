@@ -32,13 +32,13 @@ def where(mask: Array, named: tuple[str, ...]) -> str:
         for indices, size, name in zip(hit(mask), mask.shape, named, strict=True)
         if len(indices) < size
     ]
-    if parts:
-        return "in " + ", ".join(parts)
+    if any(parts):
+        return "in " + ", ".join(filter(None, parts))
     return _border(mask, named) or _lattice(mask, named)
 
 
 def _some(indices: list[int], size: int, name: str) -> str:
-    """Some indices along an axis."""
+    """Some indices along an axis; "" for most of them without a pattern."""
     if size > 3 and len(indices) > 1 and len({b - a for a, b in pairwise(indices)}) == 1:
         step = indices[1] - indices[0]
         if step > 1 and indices[0] < step and indices[-1] + step >= size:
@@ -48,7 +48,7 @@ def _some(indices: list[int], size: int, name: str) -> str:
         return f"the {'first' if indices[0] == 0 else 'last'} {len(indices)} {name}s"
     if len(indices) == 1 and indices[0] in (0, size - 1):
         return f"the {'last' if indices[0] else 'first'} {name}"
-    return counted(name, indices, size)
+    return counted(name, indices, size) if len(indices) <= max(size // 2, 1) else ""
 
 
 def _border(mask: Array, named: tuple[str, ...]) -> str:
