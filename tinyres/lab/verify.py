@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinyres.lab import start
-from tinyres.lab.check import check, seeded
+from tinyres.lab.check import cases_of, check
 from tinyres.lab.compare import wrong
 from tinyres.lab.diagnose import Failure, apply, causes
 from tinyres.lab.results import Report
@@ -58,15 +58,16 @@ def verify(lab: Lab, seed: int) -> Verdict:
         faults.append(f"grading the solution took {seconds:.0f} s; {SECONDS:.0f} s are allowed.")
     total = caught = named = 0
     for task in lab.tasks:
-        cases = [case.rounded() for case in task.checks.cases(seeded(seed, task))]
+        cases = [(case, task.checks.reference(case)) for case in cases_of(task, seed, hidden=False)]
         for recipe in task.checks.recipes:
             total += 1
-            failures = list(_failures(task, recipe, cases))
+            outcomes = [_outcome(task, recipe, case, expected) for case, expected in cases]
+            failures = [outcome for outcome in outcomes if outcome.wrong]
             caught += bool(failures)
             if not failures:
                 faults.append(f"{task.key}: the mistake {recipe.name!r} passes every public check.")
                 continue
-            said = {cause.recipes for cause in causes(task, failures)}
+            said = {cause.recipes for cause in causes(task, failures, [o for o in outcomes if not o.wrong])}
             named += said == {(recipe.name,)}
             if said != {(recipe.name,)}:
                 others = " and ".join(sorted("+".join(names) or "nothing" for names in said))
@@ -95,11 +96,10 @@ def _undeserved(report: Report) -> Iterator[str]:
                 yield f"{task.key}, {case.name}: passed by who has written nothing."
 
 
-def _failures(task: Task, recipe: Recipe, cases: list[Case]) -> Iterator[Failure]:
-    for case in cases:
-        expected, got = task.checks.reference(case), _in_type(apply(task, [recipe], case), case)
-        if names := wrong(case, expected, got, task.checks.terms(case)):
-            yield Failure(case, expected, got, names)
+def _outcome(task: Task, recipe: Recipe, case: Case, expected: Results) -> Failure:
+    """What a submission with this mistake would return, and which of it is wrong."""
+    got = _in_type(apply(task, [recipe], case), case)
+    return Failure(case, expected, got, wrong(case, expected, got, task.checks.terms(case)))
 
 
 def _in_type(results: Results, case: Case) -> Results:
