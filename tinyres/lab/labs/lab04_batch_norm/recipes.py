@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from tinyres.lab.labs.lab04_batch_norm.reference import over, slip
-from tinyres.lab.task import Array, Case, Recipe, Results
-
-
-def told(name: str, sentence: str, before: Callable[[Case], Case] | None = None, **how: Any) -> Recipe:
-    """A recipe whose sentence begins as all do."""
-    return Recipe(name, f"equals what you get if {sentence}", before, **how)
+from tinyres.lab.labs.lab04_batch_norm.reference import over
+from tinyres.lab.labs.steps import slip, told
+from tinyres.lab.task import Array, Case, Results
 
 
 def own(*names: str) -> Callable[[Case], Case]:

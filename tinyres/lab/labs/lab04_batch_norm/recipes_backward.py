@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyres.lab.labs.lab04_batch_norm.recipes import NORMALISING, told
-from tinyres.lab.labs.lab04_batch_norm.reference import over, slip
+from tinyres.lab.labs.lab04_batch_norm.recipes import NORMALISING
+from tinyres.lab.labs.lab04_batch_norm.reference import over
+from tinyres.lab.labs.steps import slip, told
 from tinyres.lab.task import Array, Case, Recipe
 
 

@@ -1,7 +1,4 @@
-"""Batch norm in float64, in named steps, so that a recipe can exchange one: `slip(root=...)`.
-
-Two slips of different steps compose. Without a slip this is what `tinyres.kernels.naive` says too.
-"""
+"""Batch norm in float64, in named steps that recipes exchange; without one, what `tinyres.kernels.naive` says too."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyres.lab.labs.steps import step
 from tinyres.lab.task import Array, Case, Results
 
 
@@ -41,15 +39,8 @@ STEPS: dict[str, Callable[..., Any]] = {
 }
 
 
-def slip(**steps: Callable[..., Any]) -> Callable[[Case], Case]:
-    """What makes a case go through other steps; `_` in a name stands for a space."""
-    exchanged: dict[str, Any] = {"step " + name.replace("_", " "): step for name, step in steps.items()}
-    return lambda case: case.but(**exchanged)
-
-
 def _step(case: Case, name: str) -> Callable[..., Any]:
-    found: Callable[..., Any] = case.params.get("step " + name, STEPS[name])
-    return found
+    return step(STEPS, case, name)
 
 
 def statistics(case: Case) -> Results:
