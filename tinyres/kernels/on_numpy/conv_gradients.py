@@ -24,6 +24,23 @@ Array = Any
 Padding = tuple[int, int, int, int]
 
 
+@kernel("conv2d_weight", "numpy")
+def conv2d_weight(
+    x: Array, dy: Array, *, shape: tuple[int, ...], stride: int, padding: Padding, groups: int, out: Array
+) -> None:
+    """[N,H,W,C], [N,I,J,F] -> [R,S,C/groups,F], which is `shape`: a sum over the parts of the batch."""
+    out[...] = 0
+    for images, channels, filters in parts(x, shape, dy.shape[1:3], groups):
+        # BEGIN SOLUTION conv.weight
+        # STEP the columns of x[images, ..., channels], the same as in the forward pass
+        # STEP dy[images, ..., filters] as a matrix with a row for each of theirs
+        # STEP the product that sums over those rows, in the shape of the filters, added to out[..., filters]
+        errors = dy[images, ..., filters].reshape(-1, shape[3] // groups)
+        sums = im2col(x[images, ..., channels], shape[:2], stride, padding).T @ errors
+        out[..., filters] += sums.reshape(*shape[:3], -1)
+        # END SOLUTION
+
+
 def spread(dy: Array, stride: int) -> Array:
     """Put stride - 1 rows of zeros between rows, and columns between columns.
 
@@ -67,21 +84,4 @@ def conv2d_input(
         after = shape[2] + s - 1 - errors.shape[2] - before
         turned = w[::-1, ::-1, :, filters].swapaxes(2, 3).reshape(-1, w.shape[2])
         product(im2col(errors, (r, s), 1, (above, below, before, after)), turned, out[images, ..., channels])
-        # END SOLUTION
-
-
-@kernel("conv2d_weight", "numpy")
-def conv2d_weight(
-    x: Array, dy: Array, *, shape: tuple[int, ...], stride: int, padding: Padding, groups: int, out: Array
-) -> None:
-    """[N,H,W,C], [N,I,J,F] -> [R,S,C/groups,F], which is `shape`: a sum over the parts of the batch."""
-    out[...] = 0
-    for images, channels, filters in parts(x, shape, dy.shape[1:3], groups):
-        # BEGIN SOLUTION conv.weight
-        # STEP the columns of x[images, ..., channels], the same as in the forward pass
-        # STEP dy[images, ..., filters] as a matrix with a row for each of theirs
-        # STEP the product that sums over those rows, in the shape of the filters, added to out[..., filters]
-        errors = dy[images, ..., filters].reshape(-1, shape[3] // groups)
-        sums = im2col(x[images, ..., channels], shape[:2], stride, padding).T @ errors
-        out[..., filters] += sums.reshape(*shape[:3], -1)
         # END SOLUTION

@@ -1,0 +1,1 @@
+"""Lab 2: im2col, and the convolution as a product of matrices."""
