@@ -106,8 +106,8 @@ def _owner(path: Path) -> tuple[str, bool]:
 
 
 def _safe(name: str) -> str:
-    """Good as the name of a file on any system: letters of every script, but nothing that a system or shell minds."""
-    kept = "".join(c if c.isalnum() or c in " ._-+@'()," else "_" for c in name).strip(" .")
+    """Good as the name of a file on any system: letters of every script, and nothing a system or a table minds."""
+    kept = "".join(c if c.isalnum() or c in " ._-+@'()," else "_" for c in name).strip(" .").lstrip("-+@' .")
     while len(kept.encode()) > 120:
         kept = kept[:-1]
     return kept or "unnamed"

@@ -1,0 +1,155 @@
+"""What a teacher reads: rates, mistakes, notices; the table, the texts, the page."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from tinyres.lab.klass import statistics
+from tinyres.lab.klass.feedback import feedback
+from tinyres.lab.klass.page import page
+from tinyres.lab.klass.table import number, table
+from tinyres.lab.klass.write import write
+
+
+def test_pass_rates(lab, reports):
+    forward, weight = statistics.rates(lab, reports)
+    assert [(r.name, r.hidden, r.passed, r.seen) for r in forward.rates] == [
+        ("N0", False, 3, 4),
+        ("N1", False, 3, 4),
+        ("N2", False, 3, 4),
+        ("N0", True, 3, 3),
+    ]
+    assert forward.full == 3
+    assert forward.share == pytest.approx(3 / 5)
+    assert weight.possible == 10.0
+    assert weight.share == pytest.approx((10 + 8 / 4 + 9 + 8) / 50)
+    assert weight.speedups == (3.0, 63.1)
+
+
+def test_case_names_that_a_seed_has_drawn(lab, reports):
+    first, *others = reports
+    task = first.tasks[0]
+    renamed = replace(task, cases=tuple(replace(case, name=f"{case.name}-other") for case in task.cases))
+    rates = statistics.rates(lab, [replace(first, tasks=(renamed,)), *others])[0].rates
+    assert [rate.name for rate in rates] == ["case 1", "case 2", "case 3", "case 1"]
+
+
+def test_a_mistake_counts_once_a_submission(reports):
+    found = statistics.mistakes([*reports, replace(reports[1], submission="fay")])
+    assert [(m.task, m.count, m.names) for m in found] == [
+        ("conv.weight", 2, ("bob", "fay")),
+        ("conv.forward", 1, ("cem",)),
+    ]
+    assert found[0].sentence == "equals what you get if dw is turned by 180 degrees"
+
+
+def test_what_to_look_at(reports):
+    found = [(notice.name, notice.said) for notice in statistics.notices(reports)]
+    assert found == [
+        ("cem", "conv.forward: was not done after 5 s"),
+        (reports[3].submission, "earns nothing: conv.py, line 3: import torch is not allowed"),
+        ("eve", "earns nothing: eve.zip is damaged or no zip; pack it again."),
+        ("eve", "a note"),
+    ]
+
+
+def test_copies(reports):
+    marks = {"conv.py: conv2d": "abc"}
+    own = {"copied": {"conv.py": [3, 20]}, "prints": {"conv.py: conv2d": "xyz"}}
+    taken = {"copied": {"conv.py": [19, 20]}, "prints": marks}
+    extras = [own, taken, {"prints": marks}, {}, {"copied": {"conv.py": [0, 0]}}]
+    found = statistics.copies([replace(r, extra=extra) for r, extra in zip(reports, extras, strict=True)])
+    assert [notice.name for notice in found] == ["bob", "bob, cem"]
+    assert "19 of the 20 lines" in found[0].said
+
+
+def test_the_table_has_everybody(lab, reports):
+    rows = list(csv.DictReader(io.StringIO(table(lab, reports))))
+    assert [row["submission"] for row in rows] == [report.submission for report in reports]
+    assert [row["total"] for row in rows] == ["14", "6", "9", "0", "0"]
+    assert [row["conv.weight"] for row in rows] == ["10", "2", "9", "0", "0"]
+    assert {row["possible"] for row in rows} == {"14"}
+    assert rows[1]["percent"] == "42.9"
+    assert rows[4]["remarks"].startswith("earns nothing: eve.zip")
+
+
+def test_no_cell_is_a_formula(lab, reports):
+    evil = replace(reports[0], notes=("=cmd|'/c calc'!A0 was taken for conv.py",))
+    assert next(csv.DictReader(io.StringIO(table(lab, [evil]))))["remarks"].startswith("note: =cmd")
+
+
+@pytest.mark.parametrize(("points", "said"), [(4, "4"), (4.5, "4.5"), (8 / 3, "2.67"), (0, "0"), (10, "10")])
+def test_points_as_people_write_them(points, said):
+    assert number(points) == said
+
+
+def test_feedback_says_a_mistake_once(lab, reports):
+    text = feedback(lab, reports[1])
+    assert text.count("equals what you get if dw is turned by 180 degrees") == 1
+    gap, cause, again = (text.index(word) for word in ("gap ", "cause ", "tinyres lab check conv.weight --seed 7"))
+    assert gap < cause < again
+    assert "case N1 (and N2, N0)" in text
+    assert "bob: 6 of 14 points" in text
+
+
+def test_feedback_of_the_refused_and_the_hostile(lab, reports):
+    assert "earns nothing: eve.zip" in feedback(lab, reports[4])
+    text = feedback(lab, reports[2])
+    assert "stopped  N0 took too long" in text
+    assert "\x1b" not in text
+    assert feedback(lab, replace(reports[2], printed="x" * 10_000)).count("x") < 3000
+
+
+class Strict(HTMLParser):
+    """Every element that is opened is closed, in order."""
+
+    VOID = ("meta", "br")
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen, self.text = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.seen.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_the_page(lab, reports):
+    html = page(lab, reports, "2025-01-31 14:25")
+    parser = Strict()
+    parser.feed(html)
+    assert parser.open == []
+    assert not {"script", "link", "img", "iframe"} & set(parser.seen), "something of a submission became an element"
+    assert "http" not in html, "the page needs something from elsewhere"
+    text = " ".join(parser.text)
+    for said in ("Columns & the convolution", "75 %", "turned by 180 degrees", "was not done after 5 s", "ada"):
+        assert said in text
+    assert text.count(reports[3].submission) == 2
+    assert "median speed-up 33.0" in text
+
+
+def test_the_page_of_nobody(lab):
+    Strict().feed(page(lab, [], "today"))
+
+
+def test_all_files(lab, reports, tmp_path):
+    safe = [replace(report, submission=f"s{k}") for k, report in enumerate(reports)]
+    write(lab, safe, tmp_path / "out", "today")
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.*")) == sorted(
+        ["grades.csv", "class.html", *(f"s{k}.txt" for k in range(5))]
+    )

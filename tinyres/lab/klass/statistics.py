@@ -1,0 +1,162 @@
+"""What a class did: pass rates by case, causes by how many made the mistake, and what a teacher should look at."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tinyres.lab import alike
+from tinyres.lab.results import CaseResult, Report, TaskResult
+from tinyres.lab.task import Lab
+
+HOSTILE = {"timeout", "memory", "died", "refused", "fence", "printed"}  # problems that are more than a wrong line
+COPIED = 0.5  # of the solution's lines, from which on a teacher is told
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How many passed a case; `seen` of them had it run."""
+
+    name: str
+    hidden: bool
+    passed: int
+    seen: int
+
+
+@dataclass(frozen=True)
+class TaskRates:
+    """One task over a class: mean share of its points, cases in order, speed-ups of those who were right."""
+
+    key: str
+    title: str
+    possible: float
+    share: float
+    full: int
+    rates: tuple[Rate, ...]
+    speedups: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A cause, in how many submissions it was found, and one sentence that says it."""
+
+    task: str
+    sentence: str
+    count: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something about one submission that a teacher should see."""
+
+    name: str
+    said: str
+
+
+def rates(lab: Lab, reports: Sequence[Report]) -> list[TaskRates]:
+    """Each task's pass rates. Cases are told apart by their place: their names may hold what a seed has drawn."""
+    found = []
+    for task in lab.tasks:
+        results = [result for report in reports for result in report.tasks if result.key == task.key]
+        possible = _possible(task.points, results)
+        shares = [result.points / possible if possible else 0.0 for result in results]
+        found.append(
+            TaskRates(
+                task.key,
+                task.title,
+                possible,
+                sum(shares) / len(reports) if reports else 0.0,
+                sum(share > 1 - 1e-9 for share in shares),
+                tuple(_cases(results)),
+                tuple(sorted(result.speed.ratio for result in results if result.speed and result.speed.ratio > 0)),
+            )
+        )
+    return found
+
+
+def mistakes(reports: Sequence[Report]) -> list[Mistake]:
+    """Causes, the most frequent first; each counts once a submission, however many cases it spoiled."""
+    said: dict[tuple[str, tuple[str, ...]], str] = {}
+    who: dict[tuple[str, tuple[str, ...]], set[str]] = {}
+    for report in reports:
+        for task in report.tasks:
+            for case in task.cases:
+                if kind := _cause(case):
+                    key = task.key, kind
+                    said.setdefault(key, _sentence(case))
+                    who.setdefault(key, set()).add(report.submission)
+    found = [Mistake(key[0], said[key], len(names), tuple(sorted(names))) for key, names in who.items()]
+    return sorted(found, key=lambda mistake: (-mistake.count, mistake.task, mistake.sentence))
+
+
+def notices(reports: Sequence[Report]) -> list[Notice]:
+    """What was refused, slow, hostile or odd, submission by submission."""
+    found = []
+    for report in reports:
+        if report.refused:
+            found.append(Notice(report.submission, f"earns nothing: {report.refused}"))
+        for task in report.tasks:
+            kinds = Counter(case.kind for case in task.cases if case.kind in HOSTILE)
+            for kind in kinds:
+                first = next(case for case in task.cases if case.kind == kind)
+                if first.problem not in report.refused:
+                    found.append(Notice(report.submission, f"{task.key}: {first.problem}"))
+        found += [Notice(report.submission, note) for note in report.notes]
+    return found
+
+
+def copies(reports: Sequence[Report]) -> list[Notice]:
+    """Who shares with the library, and who with whom."""
+    found = []
+    for report in reports:
+        for file, counts in sorted(_table(report, "copied").items()):
+            equal, total = counts
+            if total and equal >= COPIED * total:
+                said = f"{file}: {equal} of the {total} lines of the library's solution stand in it word for word"
+                found.append(Notice(report.submission, said))
+    known = {report.submission: _table(report, "prints") for report in reports}
+    for function, names in alike.groups(known):
+        found.append(Notice(", ".join(names), f"{function} is the same but for names and comments"))
+    return found
+
+
+def spread(reports: Sequence[Report]) -> tuple[float, float]:
+    """Median and mean of the points."""
+    points = [report.points for report in reports] or [0.0]
+    return statistics.median(points), statistics.fmean(points)
+
+
+def _possible(points: float, results: Sequence[TaskResult]) -> float:
+    return points + max((result.speed.possible for result in results if result.speed), default=0.0)
+
+
+def _cases(results: Sequence[TaskResult]) -> Iterator[Rate]:
+    for hidden in (False, True):
+        rows = [[case for case in result.cases if case.hidden is hidden] for result in results]
+        for k in range(max(map(len, rows), default=0)):
+            column = [row[k] for row in rows if k < len(row)]
+            names = {case.name for case in column}
+            name = names.pop() if len(names) == 1 else f"case {k + 1}"
+            yield Rate(name, hidden, sum(case.passed for case in column), len(column))
+
+
+def _cause(case: CaseResult) -> tuple[str, ...]:
+    """What kind of mistake it was: named ones by their recipes, the others by their kind."""
+    if case.passed or case.kind in ("missing", "stopped", "refused"):
+        return ()
+    return case.recipes or ((f"{case.kind}",) if case.kind else ("a difference without a name",))
+
+
+def _sentence(case: CaseResult) -> str:
+    if case.recipes:
+        return case.cause
+    return case.problem or f"wrong, and no known mistake explains it: {case.cause or case.gap}"
+
+
+def _table(report: Report, name: str) -> dict[str, Any]:  # of `extra`, which came out of a file
+    said = report.extra.get(name)
+    return said if isinstance(said, dict) else {}
