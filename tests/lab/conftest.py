@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from tinyres.kernels import registry
+from tinyres.lab import check
+from tinyres.lab.sandbox import Answer
 from tinyres.lab.task import Case, Checks, Lab, Recipe, Source, Speed, Task
 
 CONV = """
@@ -122,3 +124,61 @@ def toy(conv, sums, tmp_path) -> Lab:
     folder.mkdir()
     (folder / "naive.py").write_text(CONV, encoding="utf-8")
     return Lab("02-toy", "A toy", 30, Path(folder), (Source("toy.py", "tinyres.toy"),), (conv, sums))
+
+
+class Fake:
+    """A sandbox in this process: `answers` maps a task's key to a function of a case that yields results or raises."""
+
+    def __init__(self, answers, seconds=0.0):
+        self.answers, self.seconds = answers, seconds
+        self.calls, self.closed = [], False
+        self.refused, self.printed, self.notes = "", "", ()
+
+    def __call__(self, lab, folder, *, others=None, text=None):
+        self.lab, self.folder, self.others, self.text = lab, folder, others, text
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *problem):
+        self.closed = True
+
+    def call(self, task, case, shapes, twice=False):
+        self.calls.append((task.key, case.name, twice))
+        inputs = {k: a.astype(case.dtype) if a.dtype.kind == "f" else a.copy() for k, a in case.arrays.items()}
+        found = [self._once(task, case, inputs) for _ in range(1 + twice)]
+        if isinstance(found[0], tuple):
+            kind, problem = found[0]
+            if kind == "refused":
+                self.refused = problem
+            return Answer(None, inputs, None, self.seconds, kind, problem)
+        return Answer(found[0], inputs, found[1] if twice else None, self.seconds)
+
+    def _once(self, task, case, inputs):
+        found = self.answers[task.key](case, inputs)
+        if isinstance(found, tuple):
+            return found
+        return {k: np.asarray(a).astype(case.dtype) if np.asarray(a).dtype.kind == "f" else a for k, a in found.items()}
+
+    def time(self, task, case, shapes, count):
+        answer = self.call(task, case, shapes)
+        return self.seconds * count, answer
+
+
+@pytest.fixture
+def faked(monkeypatch):
+    """Put a fake in the place of the sandbox."""
+
+    def put(answers, **options):
+        fake = Fake(answers, **options)
+        monkeypatch.setattr(check, "Sandbox", fake)
+        return fake
+
+    return put
+
+
+@pytest.fixture
+def right(conv, sums):
+    """Answers that are right."""
+    return {task.key: lambda case, inputs, task=task: task.checks.reference(case) for task in (conv, sums)}

@@ -24,6 +24,7 @@ from tinyres.lab.timing import speed
 from tinyres.train.start import versions
 
 STOPS = ("timeout", "missing", "refused")  # after one of these the other cases of a task would end alike
+REFUSED = "the submission is refused"
 DEATHS = 3  # as many workers may a task cost
 SLOW = 0.5  # seconds: after a call that takes longer, the next ones are not repeated
 
@@ -36,10 +37,16 @@ def seeded(seed: int, task: Task, hidden: bool = False) -> np.random.Generator:
 def cases_of(task: Task, seed: int, hidden: bool) -> list[Case]:
     """The public cases of a task, and after them the hidden ones if they are wanted; values exact in their type."""
     public = [case.rounded() for case in task.checks.cases(seeded(seed, task))]
-    if not hidden:
-        return public
-    more = task.checks.hidden(seeded(seed, task, hidden=True))
-    return public + [replace(case.rounded(), hidden=True) for case in more]
+    return public + _hidden(task, seed) if hidden else public
+
+
+def _hidden(task: Task, seed: int) -> list[Case]:
+    return [replace(case.rounded(), hidden=True) for case in task.checks.hidden(seeded(seed, task, hidden=True))]
+
+
+def hidden_count(task: Task, seed: int) -> int:
+    """How many more cases are run at grading."""
+    return len(_hidden(task, seed))
 
 
 def chosen(lab: Lab, keys: Sequence[str]) -> tuple[Task, ...]:
@@ -119,7 +126,7 @@ def check(
 def _task(sandbox: Sandbox, lab: Lab, task: Task, cases: list[Case], speed_seed: int | None) -> TaskResult:
     """All cases of one task, with the causes of what failed, and its speed if a seed for that is given."""
     results, outcomes = list[CaseResult](), dict[int, Failure]()
-    stopped, deaths, last = "", 0, 0.0
+    stopped, deaths, last = REFUSED if sandbox.refused else "", 0, 0.0
     for place, case in enumerate(cases):
         if stopped:
             results.append(CaseResult(case.name, False, case.hidden, problem=f"not run: {stopped}", kind="stopped"))
@@ -152,6 +159,6 @@ def _stopped(answer: Answer, case: Case) -> str:
     reason = {
         "timeout": f"{case.name} took too long",
         "missing": "it is not written yet",
-        "refused": "the submission is refused",
+        "refused": REFUSED,
     }
     return reason.get(answer.kind, f"{DEATHS} cases ended the process")

@@ -35,7 +35,7 @@ def judge(task: Task, case: Case, expected: Results, answer: Answer) -> tuple[Ca
         return replace(blank, problem=answer.problem or "nothing came back", kind=answer.kind or "died"), None
     problem = next(_contract(case, answer), "")
     if task.checks.judge:
-        said = next(filter(None, (form(case, n, a, answer.results.get(n)) for n, a in expected.items())), "")
+        said = next(filter(None, (_unusable(case, n, a, answer.results.get(n)) for n, a in expected.items())), "")
         said = said or task.checks.judge(case, answer.results)
         return replace(blank, passed=not (said or problem), gap=said, problem=problem, kind=_kind(problem)), None
     terms = task.checks.terms(case)
@@ -43,6 +43,12 @@ def judge(task: Task, case: Case, expected: Results, answer: Answer) -> tuple[Ca
     said = gap(case, expected, answer.results, names, terms) if names else ""
     result = replace(blank, passed=not (names or problem), gap=said, problem=problem, kind=_kind(problem))
     return result, Failure(case, expected, answer.results, names)
+
+
+def _unusable(case: Case, name: str, blank: Array, got: Array | None) -> str:
+    """What keeps a result from being judged: its form, or entries that are no numbers."""
+    said = form(case, name, blank, got)
+    return said or ("" if np.isfinite(np.asarray(got)).all() else f"{name}: NaN or infinity is left in it")
 
 
 def _kind(problem: str) -> str:

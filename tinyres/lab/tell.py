@@ -1,0 +1,151 @@
+"""What a student reads after a check: for each task the gap, the cause, how to run it again; then the points.
+
+Cases that fail for one cause are told once, by the first of them, which is the smallest.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+
+from tinyres.lab.results import CaseResult, Report, TaskResult
+from tinyres.lab.task import Lab
+
+WIDTH = 110
+LABEL = 7  # of "cause  "
+SHOWN = 3  # causes of one task
+BAR = 24
+
+
+def task(lab: Lab, result: TaskResult, seed: int, hidden: bool = False) -> str:
+    """The text of one task.
+
+    Parameters
+    ----------
+    lab : Lab
+    result : TaskResult
+    seed : int
+        For the line that says how to run it again.
+    hidden : bool
+        Tell of its hidden cases, and of these only; else of the public ones only.
+
+    Returns
+    -------
+    str
+        Lines without a newline at the end.
+    """
+    cases = [case for case in result.cases if case.hidden == hidden]
+    passed = sum(case.passed for case in cases)
+    kind = "hidden checks" if hidden else "checks"
+    points = "" if any(case.hidden for case in result.cases) else f", {_points(result)}"
+    mark = "ok  " if passed == len(cases) else "FAIL"
+    lines = [f"{mark} {result.key}: {result.title} ({passed} of {len(cases)} {kind}{points})"]
+    if cases and all(case.kind in ("missing", "stopped") for case in cases):
+        file = next((each.file for each in lab.tasks if each.key == result.key), "its file")
+        said = next((case.problem for case in cases if case.kind == "missing"), f"{result.key} is not written yet")
+        return f"---- {result.key}: {result.title} (0 of {len(cases)} {kind}{points})\n" + _line(
+            "to do", f"{file}: {said}"
+        )
+    lines += _failures(cases)
+    if result.speed and not hidden:
+        lines.append(
+            _line("speed", f"{result.speed.said} ({result.speed.points:g} of {result.speed.possible:g} points)")
+        )
+    if passed < len(cases) and not hidden:
+        lines.append(_line("again", f"tinyres lab check {result.key} --seed {seed}"))
+    return "\n".join(lines)
+
+
+def _points(result: TaskResult) -> str:
+    possible = result.possible + (result.speed.possible if result.speed else 0.0)
+    return f"{result.points:.3g} of {possible:g} points"
+
+
+def _failures(cases: Sequence[CaseResult]) -> Iterator[str]:
+    """Case, gap and cause of what failed, once for each cause."""
+    groups: dict[tuple[str, ...], list[CaseResult]] = {}
+    for case in cases:
+        if not case.passed and case.kind != "stopped":
+            problem = case.problem if case.kind in ("error", "refused") else ""
+            groups.setdefault((case.cause, case.kind, problem), []).append(case)
+    for same in list(groups.values())[:SHOWN]:
+        yield from failure(same[0])
+        if more := [case.name for case in same[1:]]:
+            yield _line("also", ", ".join(more))
+    if rest := list(groups.values())[SHOWN:]:
+        yield _line("also", f"{sum(map(len, rest))} more, for other causes")
+    if left := [case for case in cases if case.kind == "stopped"]:
+        yield _line("stop", f"{len(left)} more {'was' if len(left) == 1 else 'were'} {left[0].problem}")
+
+
+def failure(case: CaseResult) -> Iterator[str]:
+    """The lines of one failed case: which, what went wrong or the gap, and why."""
+    yield _line("case", case.name)
+    if case.problem:
+        first, *rest = case.problem.splitlines()
+        yield "\n".join([_line("error", first), *(" " * (LABEL + 4) + line for line in rest)])
+    if case.gap:
+        yield _line("gap", case.gap)
+    if case.cause:
+        yield _line("cause", case.cause)
+
+
+def _line(label: str, text: str) -> str:
+    """A label and its text, broken where lines get long."""
+    begin, indent = f"  {label:<{LABEL}}", " " * (LABEL + 2)
+    return textwrap.fill(
+        text, WIDTH, initial_indent=begin, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
+
+
+def head(lab: Lab, seed: int) -> str:
+    """The first line: which lab, which cases."""
+    return f"{lab.id}: {lab.title}; seed {seed}"
+
+
+def foot(lab: Lab, report: Report, hidden: Mapping[str, int]) -> str:
+    """Points, what else will be run at grading, and what to do next.
+
+    Parameters
+    ----------
+    lab : Lab
+    report : Report
+    hidden : mapping of str to int
+        How many hidden cases each task has.
+
+    Returns
+    -------
+    str
+    """
+    lines = []
+    if report.printed:
+        lines.append(_line("print", report.printed.strip()[:300]))
+    if report.refused:
+        lines.append(_line("error", f"refused, and so worth nothing: {report.refused}"))
+    share = report.points / report.possible if report.possible else 0.0
+    filled = int(BAR * share)
+    lines.append(
+        f"[{'#' * filled}{'-' * (BAR - filled)}] {report.points:.3g} of {report.possible:g} points on public checks"
+    )
+    if counts := {key: count for key, count in hidden.items() if count}:
+        each = ", ".join(f"{key} {count}" for key, count in counts.items())
+        lines.append(f"{sum(counts.values())} more hidden checks run at grading: {each}")
+    lines.append(f"next: {_next(lab, report)}")
+    return "\n".join(lines)
+
+
+def _next(lab: Lab, report: Report) -> str:
+    """The command that gets on with it."""
+    for result in report.tasks:
+        if report.refused:
+            return "take out what is refused, and check again"
+        if all(case.passed for case in result.cases):
+            continue
+        file = next(each.file for each in lab.tasks if each.key == result.key)
+        todo = "write" if any(case.kind == "missing" for case in result.cases) else "mend"
+        return f"{todo} {result.key} in {file}; a hint: `tinyres lab hint {result.key}`"
+    if left := [each.key for each in lab.tasks if each.key not in {result.key for result in report.tasks}]:
+        return f"`tinyres lab check` for all of the lab ({len(left)} more {'task' if len(left) == 1 else 'tasks'})"
+    if any(each.checks.speed for each in lab.tasks) and not any(result.speed for result in report.tasks):
+        return "how fast is it? `tinyres lab time`"
+    return "all done; `tinyres lab list` shows the other labs"
