@@ -1,0 +1,265 @@
+"""The sandbox: a submission's functions are called in a process of their own that sees arrays only.
+
+    grading process                              worker process (worker/serve.py)
+    cases, expected results, verdicts            the student's files, NumPy
+        ---- arrays, parameters, shapes ---->    the function is called
+        <--- results, the inputs afterwards ---  or a sentence about what went wrong
+
+Expected values never enter the worker, nothing that leaves it is believed unchecked, and it is ended with all it has
+started when a limit is passed. This is a fence against accidents and simple cheating, not a jail: the worker runs under
+the same user. What the fence lacks on this machine is in `notes`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from tinyres.lab import request, submission
+from tinyres.lab.processes import Ended, Worker
+from tinyres.lab.request import Shapes
+from tinyres.lab.task import Case, Lab, Results, Task
+
+KINDS = ("error", "missing", "contract", "memory", "fence", "refused")  # that a worker may claim
+BASE = 128  # megabytes that Python and NumPy have themselves
+TEXT = 4000  # characters of a worker's sentence
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a call. Either `results`, or `kind` (as in CaseResult) and `problem`, a sentence for the student."""
+
+    results: Results | None = None
+    inputs: Results = field(default_factory=dict)  # as they are after the call
+    again: Results | None = None  # of the same call on the same inputs
+    seconds: float = 0.0  # of the call, by the grading process's clock
+    kind: str = ""
+    problem: str = ""
+
+
+class Sandbox:
+    """One submission of one lab. The worker starts at the first call, and again after it was ended.
+
+    Parameters
+    ----------
+    lab : Lab
+        Its sources, limits, environment and adapter.
+    folder : Path
+        The student's files. Links are not followed.
+    others : mapping, optional
+        Files of earlier labs in place of the library's: by the full name of the module that they stand for.
+    text : mapping, optional
+        Sources by the name of the file, instead of those in the folder.
+    """
+
+    def __init__(
+        self, lab: Lab, folder: Path, *, others: Mapping[str, Path] | None = None, text: Mapping[str, str] | None = None
+    ) -> None:
+        self.lab = lab
+        self.refused = ""  # why the whole submission earns nothing
+        self.notes: tuple[str, ...] = ()
+        self._folder = folder.absolute()
+        self._texts, self._unusable = (dict(text), {}) if text is not None else submission.read(folder)
+        self._others = dict(others or {})
+        self._worker: Worker | None = None
+        self._scratch = Path()
+        self._printed, self._printed_bytes = bytearray(), 0
+        self._failed: dict[str, Answer] = {}  # files that cannot be imported
+        self._loaded: set[str] = set()  # by this worker
+        self._called: set[str] = set()
+        self._ids = itertools.count(1)
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def call(self, task: Task, case: Case, shapes: Shapes, twice: bool = False) -> Answer:
+        """Call the function of `task` on the arrays of `case`.
+
+        Parameters
+        ----------
+        shapes : mapping
+            Shape and dtype of each result, by name: what `out` is made from.
+        twice : bool
+            Once more on fresh copies of the inputs, for `again`.
+        """
+        limits = self.lab.limits
+        if problem := self._ready(task):
+            return problem
+        seconds = limits.call if task.key in self._called else limits.first
+        self._called.add(task.key)
+        header = {**request.header(task, case, shapes), "op": "call", "twice": twice}
+        start = time.perf_counter()
+        try:
+            said, arrays = self._ask(header, request.arrays(case), seconds * (1 + twice), request.most(case, shapes))
+        except Ended as ended:
+            return self._ended(ended)
+        return self._answer(task, said, arrays, time.perf_counter() - start)
+
+    def time(self, task: Task, case: Case, shapes: Shapes, count: int) -> tuple[float, Answer]:
+        """Seconds that `count` calls take together by this process's clock, and the results of the last.
+
+        The arrays are there and the function was called once before the clock starts. 0 where something fails.
+        """
+        limits = self.lab.limits
+        if problem := self._ready(task):
+            return 0.0, problem
+        header, most = request.header(task, case, shapes), request.most(case, shapes)
+        try:
+            said, _ = self._ask({**header, "op": "time"}, request.arrays(case), limits.first, most)
+            if "kind" in said:
+                return 0.0, self._answer(task, said, {}, 0.0)
+            start = time.perf_counter()
+            said, _ = self._ask({**header, "op": "go", "count": count}, {}, limits.first, most)
+            seconds = time.perf_counter() - start
+            if "kind" not in said:
+                said, arrays = self._ask({**header, "op": "results"}, {}, limits.call, most)
+                return seconds, self._answer(task, said, arrays, seconds)
+            return 0.0, self._answer(task, said, {}, 0.0)
+        except Ended as ended:
+            return 0.0, self._ended(ended)
+
+    def close(self) -> None:
+        """End the worker and all it has started, and remove what it has written."""
+        if self._worker is None:
+            return
+        self._worker.close()
+        self._printed += self._worker.output
+        self._printed_bytes += self._worker.printed
+        self._worker = None
+        self._loaded.clear()
+        self._called.clear()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    @property
+    def printed(self) -> str:
+        """What the submission has printed, as far as it was kept."""
+        kept, count = bytes(self._printed), self._printed_bytes
+        if self._worker is not None:
+            kept, count = kept + bytes(self._worker.output), count + self._worker.printed
+        kept = kept[: self.lab.limits.printed]
+        more = f"\n... and {count - len(kept)} more bytes" if count > len(kept) else ""
+        return kept.decode("utf-8", "replace") + more
+
+    def _ready(self, task: Task) -> Answer | None:
+        """A worker that has imported the task's file; otherwise what was in the way."""
+        if self.refused:
+            return Answer(kind="refused", problem=self.refused)
+        if task.file not in self._texts:
+            problem = self._unusable.get(task.file, f"{task.file} is missing: it is not in the folder")
+            return Answer(kind="missing", problem=problem)
+        if task.file in self._failed:
+            return self._failed[task.file]
+        try:
+            if self._worker is None:
+                said = self._start()
+                self.notes = tuple(str(note) for note in said["notes"])
+                if "kind" in said:
+                    return self._problem(said)
+            if task.file not in self._loaded:
+                said, _ = self._ask({"op": "load", "file": task.file}, {}, self.lab.limits.start, 0)
+                if "kind" in said:
+                    self._failed[task.file] = self._problem(said)
+                    return self._failed[task.file]
+                self._loaded.add(task.file)
+        except Ended as ended:
+            self._failed[task.file] = self._ended(ended, " while it was imported")
+            return self._failed[task.file]
+        return None
+
+    def _start(self) -> dict[str, Any]:
+        """A fresh worker, told what the submission is; what it says first."""
+        lab, limits = self.lab, self.lab.limits
+        self._scratch = Path(os.path.realpath(tempfile.mkdtemp(prefix="tinyres-lab-")))
+        texts = submission.modules(lab, self._texts, self._others, self._scratch)
+        for text in texts:
+            path = Path(text["path"])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text["text"], encoding="utf-8")
+        numpy_folder = str(Path(np.__file__).parents[1])
+        header = {
+            "op": "start",
+            "texts": texts,
+            "adapter": submission.adapter_text(lab),
+            "allowed": [package.split("-")[0] for package in lab.requires],
+            "scratch": str(self._scratch),
+            "package": os.path.realpath(submission.PACKAGE),
+            "unread": [str(submission.PACKAGE), str(self._folder.parent), str(Path.home())],
+            "read": [sys.prefix, sys.base_prefix, sys.exec_prefix, numpy_folder],
+            "memory": 0 if submission.on_gpu(lab) else limits.memory,
+            "cpu": limits.cpu,
+        }
+        environment = submission.environment(lab, self._scratch)
+        self._worker = Worker(self._scratch, environment, limits.memory + BASE, limits.printed, numpy_folder)
+        try:
+            return self._ask(header, {}, limits.start, 0)[0]
+        except Ended as ended:
+            words = bytes(self._worker.output).decode("utf-8", "replace").strip().splitlines()
+            said = words[-1] if words else ended.text
+            raise Ended("died", f"the worker process did not start: {said}") from None
+
+    def _ask(
+        self, header: dict[str, Any], arrays: Results, seconds: float, most: int
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        assert self._worker is not None
+        return self._worker.ask({**header, "id": next(self._ids)}, arrays, seconds, most)
+
+    def _answer(self, task: Task, said: dict[str, Any], arrays: Results, seconds: float) -> Answer:
+        """What the worker claims, in order."""
+        if "kind" in said:
+            return self._problem(said)
+        parts: dict[str, Results] = {"in": {}, "out": {}, "again": {}}
+        for name, array in arrays.items():
+            part, _, name = name.partition(":")
+            parts.get(part, {})[name] = array
+        results = {name: parts["out"][name] for name in task.results if name in parts["out"]}
+        again = {name: parts["again"][name] for name in task.results if name in parts["again"]}
+        if len(results) != len(task.results):
+            return Answer(kind="fence", problem="sent an answer of its own instead of the worker's")
+        return Answer(results, parts["in"], again or None, seconds)
+
+    def _problem(self, said: dict[str, Any]) -> Answer:
+        """A worker's sentence, with the student's line that it is about."""
+        kind, text = str(said.get("kind")), str(said.get("text"))[:TEXT]
+        name, number = str(said.get("file")), said.get("line")
+        where = self._line(name, number) if isinstance(number, int) else ""
+        problem = f"{where}: {text}" if where else text
+        if kind not in KINDS:
+            kind, problem = "fence", "sent an answer of its own instead of the worker's"
+        if kind == "memory":
+            problem = f"{where + ': ' if where else ''}took more than the {self.lab.limits.memory} MB of memory it has"
+        if kind == "missing":
+            problem = text
+        if kind == "refused":
+            self.refused = problem
+            self.close()
+        return Answer(kind=kind, problem=problem)
+
+    def _ended(self, ended: Ended, when: str = "") -> Answer:
+        """What to say of a worker that is gone; the next call gets a fresh one."""
+        own = {str(self._scratch / name): name for name in self._texts}
+        where = next((self._line(own[path], line) for path, line in ended.places if path in own), "")
+        self.close()
+        return Answer(kind=ended.kind, problem=f"{where}: {ended.text}{when}" if where else ended.text + when)
+
+    def _line(self, name: str, number: int) -> str:
+        """`conv.py, line 12, "y = x @ w"`, from the text that this process has read."""
+        lines = self._texts.get(name, "").splitlines()
+        if not 0 < number <= len(lines):
+            return name if name in self._texts else ""
+        return f"{name}, line {number}, `{lines[number - 1].strip()[:120]}`"
