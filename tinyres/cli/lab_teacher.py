@@ -19,7 +19,7 @@ from tinyres.lab.export.gradescope import Settings, gradescope_zip
 from tinyres.lab.export.junit import junit
 from tinyres.lab.export.student import student_zip
 from tinyres.lab.klass import statistics, write
-from tinyres.lab.klass.feedback import plain, told_once
+from tinyres.lab.klass.feedback import plain
 from tinyres.lab.klass.table import number
 from tinyres.lab.one import BROKEN
 from tinyres.lab.results import Report
@@ -63,9 +63,10 @@ class Grade:
             raise ConfigError(
                 f"--jobs {self.jobs} --limit {self.limit:g}: no negative jobs, and a limit above 0, please."
             )
-        wanted = {source.file for lab in catalogue.labs() for source in lab.sources}
+        labs = [catalogue.lab(self.lab)] if self.lab else catalogue.labs()
+        wanted = {source.file for lab in labs for source in lab.sources}
         submissions, notes = gather.gather(self.targets, wanted)
-        lab = catalogue.lab(self.lab) if self.lab else grade.lab_of(submissions)
+        lab = labs[0] if self.lab else grade.lab_of(submissions)
         seed = self.seed
         seeds = grade.seeds(self.key or grade.key_of(self.out)) if seed is None else lambda name: seed
         how = grade.Grading(lab, self.out, seeds, self.jobs or machine.cores(), self.limit, again=self.again)
@@ -178,12 +179,14 @@ def _line(report: Report) -> str:
     points = f"{report.submission}  {number(report.points)}/{number(report.possible)}"
     if report.refused:
         return f"{points}  earns nothing: {report.refused}"
-    failed = [(task, case) for task in report.tasks for case, _ in told_once(task.cases)]
-    if not failed:
-        return points
-    task, case = failed[0]
-    more = f"  (+{len(failed) - 1})" if len(failed) > 1 else ""
-    return f"{points}  {task.key}: {case.cause or case.problem or case.gap}{more}"
+    said = {
+        f"{task.key}: {case.cause or case.problem or case.gap}": None
+        for task in report.tasks
+        for case in task.cases
+        if not case.passed and case.kind != "stopped"
+    }
+    more = f"  (+{len(said) - 1})" if len(said) > 1 else ""
+    return f"{points}  {next(iter(said), '')}{more}".rstrip()
 
 
 def _say(line: str) -> None:

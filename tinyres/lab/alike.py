@@ -23,9 +23,9 @@ def copied(lab: Lab, texts: Mapping[str, str]) -> dict[str, tuple[int, int]]:
     """By file: how many lines of the library's solution stand in the submission word for word, and of how many."""
     found = {}
     for source in lab.sources:
-        lines = set(derive.solution_lines(derive.source(source.module), source.file))
-        theirs = {line.split("  #")[0].strip() for line in texts.get(source.file, "").splitlines()}
-        found[source.file] = len(lines & theirs), len(lines)
+        library = derive.source(source.module)
+        lines = set(derive.solution_lines(library, source.file)) - _lines(derive.stub(library, source.file))
+        found[source.file] = len(lines & _lines(texts.get(source.file, ""))), len(lines)
     return found
 
 
@@ -84,6 +84,10 @@ def asked_for(stub: str) -> set[str]:
         for name, function in _functions(stub).items()
         if any(function.lineno <= number <= (function.end_lineno or 0) for number in empty)
     }
+
+
+def _lines(text: str) -> set[str]:
+    return {line.split("  #")[0].strip() for line in text.splitlines()}
 
 
 def _functions(text: str) -> dict[str, ast.FunctionDef]:

@@ -47,7 +47,7 @@ def autograde(root: Path) -> dict[str, Any]:
 
     def save(report: Report) -> None:
         left = [] if report.refused else [waiting[key] for key in waiting if key not in {t.key for t in report.tasks}]
-        write(results(report, left), out)
+        write(results(lab, report, left), out)
 
     save(Report(lab.id, "submission", seed, possible=lab.points))
     submission = Submission("submission", (root / "submission",))
@@ -55,10 +55,10 @@ def autograde(root: Path) -> dict[str, Any]:
     if report.refused and not report.tasks:
         entries = failure(f"This submission earns nothing: {report.refused}", lab.points)
     elif BROKEN in report.extra:
-        entries = results(report)
+        entries = results(lab, report)
         entries["output"] = f"{report.extra[BROKEN]}. Tell your teacher; what was graded counts.\n{entries['output']}"
     else:
-        entries = results(report)
+        entries = results(lab, report)
     write(entries, out)
     return entries
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,3 +73,12 @@ def reports(lab):
         report(MARKUP, forward(*right), weight(*right), refused="conv.py, line 3: import torch is not allowed"),
         report("eve", refused="eve.zip is damaged or no zip; pack it again.", notes=("a note",)),
     ]
+
+
+@pytest.fixture
+def faults():
+    """The check of a results.json against its published form."""
+    spec = importlib.util.spec_from_file_location("schema", Path(__file__).with_name("schema.py"))
+    schema = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(schema)
+    return schema.faults

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
-from tinyres.lab.klass.feedback import case_lines
+from tinyres.lab import tell
 from tinyres.lab.results import CaseResult, Report, TaskResult
 
 # XML 1.0 has no other characters below a space, and no halves of pairs
@@ -51,7 +51,8 @@ def _suite(root: ET.Element, task: TaskResult, seed: int) -> None:
         test = ET.SubElement(suite, "testcase", classname=task.key, name=_plain(case.name), time=f"{case.seconds:.3f}")
         if kind:
             said = ET.SubElement(test, kind, message=_plain(case.cause or case.problem or case.gap))
-            said.text = _plain("\n".join(line.strip() for line in case_lines(case, (), task.key, seed)[1:]))
+            again = [] if case.hidden else [f"  again  tinyres lab check {task.key} --seed {seed}"]
+            said.text = _plain("\n".join([*tell.failure(case), *again]))
 
 
 def _kind(case: CaseResult) -> str:

@@ -12,18 +12,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tinyres.lab.klass.feedback import task_text
+from tinyres.lab import tell
 from tinyres.lab.results import Report, TaskResult
+from tinyres.lab.task import Lab
 from tinyres.train.folder import write_atomically
 
 LONGEST = 20_000  # characters of one output
 
 
-def results(report: Report, waiting: Sequence[TaskResult] = ()) -> dict[str, Any]:
+def results(lab: Lab, report: Report, waiting: Sequence[TaskResult] = ()) -> dict[str, Any]:
     """The entries of results.json.
 
     Parameters
     ----------
+    lab : Lab
     report : Report
         As far as the submission is graded.
     waiting : sequence of TaskResult
@@ -31,7 +33,7 @@ def results(report: Report, waiting: Sequence[TaskResult] = ()) -> dict[str, Any
     """
     tests: list[dict[str, Any]] = []
     for place, task in enumerate((*report.tasks, *waiting), 1):
-        tests += _tests(place, task, report)
+        tests += _tests(lab, place, task, report)
     speeds = [task for task in report.tasks if task.speed]
     return {
         "execution_time": round(report.seconds, 1),
@@ -62,7 +64,7 @@ def failure(said: str, possible: float) -> dict[str, Any]:
     return {"output": said, "output_format": "text", "stdout_visibility": "hidden", "tests": [test]}
 
 
-def _tests(place: int, task: TaskResult, report: Report) -> list[dict[str, Any]]:
+def _tests(lab: Lab, place: int, task: TaskResult, report: Report) -> list[dict[str, Any]]:
     found = []
     groups = [("", False, "visible"), (", hidden cases", True, "after_published")]
     for part, (name, hidden, visibility) in enumerate(groups, 1):
@@ -72,7 +74,7 @@ def _tests(place: int, task: TaskResult, report: Report) -> list[dict[str, Any]]
             passed = 0 if report.refused else sum(case.passed for case in cases)
             found.append(
                 _test(f"{place}.{part}", f"{task.key}{name}: {task.title}", share * passed, share * len(cases))
-                | {"visibility": visibility, "output": _text(task, report, hidden), "tags": [task.key]}
+                | {"visibility": visibility, "output": _text(lab, task, report, hidden), "tags": [task.key]}
             )
     if task.speed:
         points = 0.0 if report.refused else task.speed.points
@@ -89,8 +91,8 @@ def _test(place: str, name: str, score: float, possible: float) -> dict[str, Any
     return {"number": place, "name": name, "score": round(score, 6), "max_score": round(possible, 6), "status": status}
 
 
-def _text(task: TaskResult, report: Report, hidden: bool) -> str:
-    text = f"earns nothing: {report.refused}" if report.refused else task_text(task, report.seed, hidden)
+def _text(lab: Lab, task: TaskResult, report: Report, hidden: bool) -> str:
+    text = f"earns nothing: {report.refused}" if report.refused else tell.task(lab, task, report.seed, hidden)
     return text if len(text) <= LONGEST else text[:LONGEST] + "\n..."
 
 
