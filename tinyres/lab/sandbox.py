@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from tinyres.lab import request, submission
-from tinyres.lab.processes import Ended, Worker
+from tinyres.lab.channel import Ended, Worker
 from tinyres.lab.request import Shapes
 from tinyres.lab.task import Case, Lab, Results, Task
 
@@ -191,6 +191,10 @@ class Sandbox:
             path = Path(text["path"])
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text["text"], encoding="utf-8")
+        user, note = submission.user()
+        if user:
+            for path in (self._scratch, *self._scratch.rglob("*")):
+                os.chown(path, *user)
         numpy_folder = str(Path(np.__file__).parents[1])
         header = {
             "op": "start",
@@ -203,15 +207,16 @@ class Sandbox:
             "read": [sys.prefix, sys.base_prefix, sys.exec_prefix, numpy_folder],
             "memory": 0 if submission.on_gpu(lab) else limits.memory,
             "cpu": limits.cpu,
+            "user": user,
         }
         environment = submission.environment(lab, self._scratch)
         self._worker = Worker(self._scratch, environment, limits.memory + BASE, limits.printed, numpy_folder)
         try:
-            return self._ask(header, {}, limits.start, 0)[0]
+            said = self._ask(header, {}, limits.start, 0)[0]
+            return {**said, "notes": [*said["notes"], note] if note else said["notes"]}
         except Ended as ended:
             words = bytes(self._worker.output).decode("utf-8", "replace").strip().splitlines()
-            said = words[-1] if words else ended.text
-            raise Ended("died", f"the worker process did not start: {said}") from None
+            raise Ended("died", f"the worker process did not start: {words[-1] if words else ended.text}") from None
 
     def _ask(
         self, header: dict[str, Any], arrays: Results, seconds: float, most: int

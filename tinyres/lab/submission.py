@@ -93,3 +93,19 @@ def environment(lab: Lab, scratch: Path) -> dict[str, str]:
 def on_gpu(lab: Lab) -> bool:
     """A real GPU is used. Its driver takes more address space than any limit would allow."""
     return os.environ.get("TINYRES_LAB_GPU") == "1" and any(name.startswith(("cupy", "numba")) for name in lab.requires)
+
+
+def user() -> tuple[tuple[int, int] | None, str]:
+    """(user and group under which a worker runs, or None for this process's own; what is wrong with the wish)."""
+    name = os.environ.get("TINYRES_LAB_USER", "")
+    if not name:
+        return None, ""
+    if os.name != "posix" or os.geteuid():
+        return None, f"the worker does not run as {name} (TINYRES_LAB_USER): only root can give it another user"
+    import pwd
+
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError:
+        return None, f"the worker does not run as {name} (TINYRES_LAB_USER): there is no such user"
+    return (found.pw_uid, found.pw_gid), ""

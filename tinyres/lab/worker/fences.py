@@ -1,4 +1,4 @@
-"""What a submission may not do, noticed where it does it: Python's audit events (PEP 578), and limits of the system.
+"""What a submission may not do, noticed where it does it, by Python's audit events (PEP 578).
 
 An audit hook cannot be removed. It names the student's own line, which no fence of the kernel could; what goes around
 Python meets the kernel's fence alone. Whatever is noticed is remembered, so that swallowing the exception is no help.
@@ -7,7 +7,6 @@ Python meets the kernel's fence alone. Whatever is noticed is remembered, so tha
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from os.path import realpath
@@ -16,8 +15,6 @@ from typing import Any
 
 import numpy as np
 
-MEGABYTE = 1 << 20
-FILE_BYTES = 64 * MEGABYTE  # the largest file
 STANDARD = realpath(os.path.dirname(os.__file__))
 HERE = os.path.dirname(__file__)
 PACKAGES = os.sep + "site-packages" + os.sep
@@ -111,34 +108,6 @@ HANDLERS: dict[str, Callable[[Fence, str, tuple[Any, ...]], None]] = {
     "os.kill": Fence._signal,
     "os.killpg": Fence._signal,
 }
-
-
-def limit(memory: int, cpu: float) -> list[str]:
-    """Limits of the system on this process: megabytes beyond what it has now (0: none), seconds. What is missing."""
-    try:
-        import resource
-    except ImportError:
-        return ["this system has no limits on memory and processor time: only the clock is watched"]
-    wanted = [
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, FILE_BYTES),
-        (resource.RLIMIT_CPU, max(1, round(cpu))),
-    ]
-    if memory and sys.platform == "linux":  # elsewhere the limit is accepted and ignored
-        wanted.append((resource.RLIMIT_AS, address_space() + memory * MEGABYTE))
-    for what, most in wanted:
-        _, hard = resource.getrlimit(what)
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        # Soft before hard: the first signal of used up processor time says what it is, the second is SIGKILL.
-        last = most + 1 if what == resource.RLIMIT_CPU and most + 1 <= (hard % (1 << 63)) else most
-        resource.setrlimit(what, (most, last))
-    return [] if sys.platform == "linux" else ["memory is watched by the grading process, not limited by the system"]
-
-
-def address_space() -> int:
-    """Bytes of address space that this process has taken (Linux)."""
-    with open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[0]) * os.sysconf("SC_PAGESIZE")
 
 
 class Unpatched:

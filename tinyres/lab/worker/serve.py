@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinyres.lab import frames
-from tinyres.lab.worker import calls, fences, imports, landlock
+from tinyres.lab.worker import calls, fences, imports, landlock, limits
 
 Array = Any
 Header = dict[str, Any]
@@ -82,8 +82,9 @@ class Submission:
             exec(compile(header["adapter"], "adapter.py", "exec", dont_inherit=True), self.adapter)
         shims = self.adapter.get("MODULES", {})
         self.map = imports.Map(self.texts, shims, header["allowed"], self._refuse)
-        notes = fences.limit(header["memory"], header["cpu"])
+        notes = limits.limit(header["memory"], header["cpu"])
         notes += [landlock.restrict(header["unread"], header["read"], [header["scratch"]])]
+        notes += [limits.become(*header["user"])] if header["user"] else []
         self.hello: Header = {"notes": [note for note in notes if note]}
         sentence, name, line = self.map.look()
         if sentence:
