@@ -34,6 +34,7 @@ from tinyres.train.start import versions
 COMMAND = (sys.executable, "-P", "-m", "tinyres.lab.one")  # -P: nothing of the folder we are in is imported
 GRACE = 30.0  # seconds beyond the limit of a submission before its process is killed
 RECORDS = "results"
+HERE = Path(__file__).parents[2]  # where this tinyres is imported from, be it a checkout
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,8 @@ def _run(submission: Submission, how: Grading, running: set[subprocess.Popen[byt
         "record": str(record.resolve()),
         "digest": _digest(submission),
     }
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    environment = os.environ | dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
     with tempfile.TemporaryFile() as said:
         child = subprocess.Popen(
             how.command, stdin=subprocess.PIPE, stdout=said, stderr=said, env=environment, start_new_session=True

@@ -19,7 +19,8 @@ def feedback(lab: Lab, report: Report) -> str:
     parts = [head]
     if report.refused:
         parts.append(f"This submission earns nothing: {report.refused}")
-    parts += [task_text(lab, task, report.seed) for task in report.tasks]
+    else:
+        parts += [task_text(lab, task, report.seed) for task in report.tasks]
     if report.notes:
         parts.append("\n".join(f"note  {note}" for note in report.notes))
     if report.printed:
