@@ -61,6 +61,18 @@ def test_what_is_not_written_takes_two_lines(toy):
     ]
 
 
+def test_what_was_not_run_is_not_what_was_not_written(toy):
+    cases = [
+        CaseResult("a", False, kind="timeout", problem="it took longer than 5 s"),
+        CaseResult("b", False, kind="stopped", problem="not run: a took too long", hidden=True),
+        CaseResult("c", False, kind="stopped", problem="not run: a took too long", hidden=True),
+    ]
+    assert tell.task(toy, result(*cases), 7, hidden=True).splitlines() == [
+        "FAIL toy.conv: The convolution (0 of 2 hidden checks)",
+        "  stop   2 more were not run: a took too long",
+    ]
+
+
 def test_problems(toy):
     cases = [
         CaseResult("a", False, kind="error", problem="line 3: y = x @ w\nValueError: shapes"),

@@ -40,12 +40,10 @@ def task(lab: Lab, result: TaskResult, seed: int, hidden: bool = False) -> str:
     points = "" if any(case.hidden for case in result.cases) else f", {_points(result)}"
     mark = "ok  " if passed == len(cases) else "FAIL"
     lines = [f"{mark} {result.key}: {result.title} ({passed} of {len(cases)} {kind}{points})"]
-    if cases and all(case.kind in ("missing", "stopped") for case in cases):
-        file = next((each.file for each in lab.tasks if each.key == result.key), "its file")
-        said = next((case.problem for case in cases if case.kind == "missing"), f"{result.key} is not written yet")
-        return f"---- {result.key}: {result.title} (0 of {len(cases)} {kind}{points})\n" + _line(
-            "to do", f"{file}: {said}"
-        )
+    empty = next((case.problem for case in result.cases if case.kind == "missing"), "")
+    if empty and all(case.kind in ("missing", "stopped") for case in result.cases):
+        file = next(each.file for each in lab.tasks if each.key == result.key)
+        return f"---- {lines[0][5:]}\n" + _line("to do", f"{file}: {empty}")
     lines += _failures(cases)
     if result.speed and not hidden:
         lines.append(
