@@ -1,0 +1,291 @@
+"""Known mistakes with option B and with the block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinyres.lab.labs.lab05_residual import reference
+from tinyres.lab.labs.lab05_residual.recipes import SAME, average, corner, first, picked, put, spread, windows
+from tinyres.lab.task import Case, Recipe, Results
+
+Array = Any
+
+
+def _turned(w: Array) -> Array:
+    """[C, F] read as [F, C] and turned round; the transpose where C is F."""
+    return w.reshape(w.shape[::-1]).T
+
+
+def _pixels(name: str, sentence: str, take: Callable[[Array, int], Array]) -> Recipe:
+    def before(case: Case) -> Case:
+        return case.but({"x": take(case.arrays["x"], case.params["stride"])}, stride=1)
+
+    return Recipe(name, SAME + sentence, before=before)
+
+
+PROJECT = (
+    _pixels("corner", "neighbouring pixels are taken, from the corner: the stride is left out", first),
+    _pixels(
+        "offset",
+        "every stride-th pixel is taken, but from the second on: begin with the first",
+        lambda x, s: picked(x, s, 1 if s > 1 else 0),
+    ),
+    _pixels(
+        "average",
+        "the mean of stride x stride pixels is projected: a 1x1 convolution sees the first of them only",
+        lambda x, s: windows(x, s, average),
+    ),
+    _pixels(
+        "maximum",
+        "the largest of stride x stride pixels is projected: a 1x1 convolution sees the first of them only",
+        lambda x, s: windows(x, s, lambda part: part.max((1, 2))),
+    ),
+    Recipe(
+        "weight-turned",
+        SAME + "w is read as [F, C] and transposed: its first axis are the channels of x",
+        before=lambda case: case.but({"w": _turned(case.arrays["w"])}),
+    ),
+    Recipe(
+        "relu",
+        SAME + "a ReLU follows: the shortcut has none of its own",
+        after=lambda results, case: {"y": np.maximum(results["y"], 0)},
+    ),
+)
+
+
+def _dx(name: str, sentence: str, place: Callable[[Array, tuple[int, ...], int], Array]) -> Recipe:
+    """The gradients of the pixels that were taken, put elsewhere."""
+
+    def after(results: Results, case: Case) -> Results:
+        x, stride = case.arrays["x"], case.params["stride"]
+        return {**results, "dx": place(results["dx"][:, ::stride, ::stride], x.shape, stride)}
+
+    return Recipe(name, SAME + sentence, after=after)
+
+
+def _dw(name: str, sentence: str, formula: Callable[[Array, Case], Array]) -> Recipe:
+    return Recipe(name, SAME + sentence, after=lambda results, case: {**results, "dw": formula(results["dw"], case)})
+
+
+def _dw_of(name: str, sentence: str, take: Callable[[Array, int], Array]) -> Recipe:
+    def formula(dw: Array, case: Case) -> Array:
+        pixels = take(case.arrays["x"], case.params["stride"])
+        return np.einsum("nijc,nijf->cf", pixels, case.arrays["dy"])
+
+    return _dw(name, sentence, formula)
+
+
+def _first_image(dw: Array, case: Case) -> Array:
+    one = case.but({name: case.arrays[name][:1] for name in ("dy", "x")})
+    return reference.project_gradient(one)["dw"]
+
+
+PROJECT_GRADIENT = (
+    _dx(
+        "dx-spread", "every pixel of a window gets the gradient: only the one that was taken had any influence", spread
+    ),
+    _dx(
+        "dx-spread-as-a-mean",
+        "the gradient is shared out among the pixels of a window, as for a mean",
+        lambda g, shape, s: spread(g, shape, s) / s**2,
+    ),
+    _dx(
+        "dx-offset",
+        "the gradients are put one pixel too far right and down",
+        lambda g, shape, s: put(g, shape, s, 1 if s > 1 else 0),
+    ),
+    _dx(
+        "dx-corner",
+        "the gradients are put side by side into the corner, not on every stride-th pixel",
+        lambda g, shape, s: corner(g, shape),
+    ),
+    _dw_of("dw-corner", "dy is multiplied by neighbouring pixels from the corner, not by those that were taken", first),
+    _dw_of(
+        "dw-offset",
+        "dy is multiplied by the pixels next to those that were taken",
+        lambda x, s: picked(x, s, 1 if s > 1 else 0),
+    ),
+    _dw_of(
+        "dw-average",
+        "dy is multiplied by the means of stride x stride pixels, not by the pixels that were taken",
+        lambda x, s: windows(x, s, average),
+    ),
+    _dw(
+        "dw-mean-over-images",
+        "dw is divided by the number of images: it is a sum, the loss has done the dividing",
+        lambda dw, case: dw / len(case.arrays["dy"]),
+    ),
+    _dw(
+        "dw-mean-over-pixels",
+        "dw is divided by the number of pixels: it is a sum",
+        lambda dw, case: dw / (case.arrays["dy"].size / case.arrays["dy"].shape[3]),
+    ),
+    _dw("dw-first-image", "dw is made from the first image only", _first_image),
+    Recipe(
+        "weight-turned",
+        SAME + "dx is made with w read as [F, C]: it is [C, F], so multiply by its transpose",
+        after=lambda results, case: {
+            **results,
+            "dx": reference.project_gradient(case.but({"w": _turned(case.arrays["w"])}))["dx"],
+        },
+    ),
+)
+
+
+def _y(name: str, sentence: str, formula: Callable[[Array, Array], Array]) -> Recipe:
+    """Y from the branch's result and x."""
+
+    def instead(case: Case) -> Results:
+        hidden = reference.block(case)["hidden"]
+        return {"hidden": hidden, "y": formula(hidden @ case.arrays["w2"], case.arrays["x"])}
+
+    return Recipe(name, SAME + sentence, instead=instead)
+
+
+def _cut(x: Array) -> Array:
+    return np.maximum(x, 0)
+
+
+def _linear(case: Case) -> Results:
+    """Without the inner ReLU."""
+    x, w1, w2 = (case.arrays[name] for name in ("x", "w1", "w2"))
+    return {"hidden": x @ w1, "y": _cut(x @ w1 @ w2 + x)}
+
+
+def _kept_too_early(case: Case) -> Results:
+    """Hidden is what went into the ReLU."""
+    return {**reference.block(case), "hidden": case.arrays["x"] @ case.arrays["w1"]}
+
+
+BLOCK = (
+    _y(
+        "relu-before-the-sum",
+        "the last ReLU comes before the shortcut is added: add first",
+        lambda branch, x: _cut(branch) + x,
+    ),
+    _y(
+        "relu-of-both",
+        "branch and shortcut each go through a ReLU and are then added: add first",
+        lambda branch, x: _cut(branch) + _cut(x),
+    ),
+    _y("shortcut-dropped", "the shortcut is missing: that is a plain block", lambda branch, x: _cut(branch)),
+    _y("no-last-relu", "there is no ReLU after the sum", lambda branch, x: branch + x),
+    _y("mean", "branch and shortcut are averaged: add them", lambda branch, x: _cut((branch + x) / 2)),
+    _y(
+        "shortcut-through-relu",
+        "the shortcut goes through a ReLU before the sum: it is added as it is",
+        lambda branch, x: _cut(branch + _cut(x)),
+    ),
+    Recipe("no-inner-relu", SAME + "there is no ReLU between the two layers: they are one layer then", instead=_linear),
+    Recipe(
+        "hidden-before-relu",
+        SAME + "hidden is what went into the first ReLU: what came out is kept",
+        instead=_kept_too_early,
+    ),
+)
+
+
+def _ways(name: str, sentence: str, formula: Callable[..., dict[str, Array]]) -> Recipe:
+    """Gradients by another formula; what it does not say is right."""
+
+    def instead(case: Case) -> Results:
+        a = case.arrays
+        found = formula(*(a[key] for key in ("dy", "x", "hidden", "y", "w1", "w2")))
+        return {**reference.block_gradient(case), **found}
+
+    return Recipe(name, SAME + sentence, instead=instead)
+
+
+def _gradients(dsum: Array, along: Array, x: Array, hidden: Array, inner: Array, w1: Array, w2: Array) -> Results:
+    """`dsum` goes into the branch, `along` takes the shortcut, `inner` is the mask of the first ReLU."""
+    dhidden = (dsum @ w2.T) * inner
+    return {
+        "dx": dhidden @ w1.T + along,
+        "dw1": np.einsum("nhwc,nhwm->cm", x, dhidden),
+        "dw2": np.einsum("nhwm,nhwc->mc", hidden, dsum),
+    }
+
+
+def _block_gradient(name: str, sentence: str, change: Callable[..., tuple[Array, Array, Array]]) -> Recipe:
+    def formula(dy: Array, x: Array, hidden: Array, y: Array, w1: Array, w2: Array) -> Results:
+        dsum, along, inner = change(dy, dy * (y > 0), hidden)
+        return _gradients(dsum, along, x, hidden, inner, w1, w2)
+
+    return _ways(name, sentence, formula)
+
+
+def _sum_over(a: Array, b: Array) -> Array:
+    return np.einsum("nhwa,nhwb->ab", a, b)
+
+
+BLOCK_GRADIENT = (
+    _block_gradient(
+        "branch-only",
+        "x gets only what came through the branch: the gradient of the shortcut is missing",
+        lambda dy, g, hidden: (g, 0 * g, hidden > 0),
+    ),
+    _ways(
+        "shortcut-only",
+        "x gets only what came along the shortcut: the gradient of the branch is missing",
+        lambda dy, x, hidden, y, w1, w2: {"dx": dy * (y > 0)},
+    ),
+    _block_gradient(
+        "halved",
+        "the gradient is shared out, half to each way: a sum hands the whole to both",
+        lambda dy, g, hidden: (g / 2, g / 2, hidden > 0),
+    ),
+    _block_gradient(
+        "shortcut-halved",
+        "the shortcut hands on half of the gradient: it hands on all of it",
+        lambda dy, g, hidden: (g, g / 2, hidden > 0),
+    ),
+    _block_gradient(
+        "shortcut-past-the-relu",
+        "the shortcut's gradient goes past the last ReLU: the ReLU stands after the sum, its mask is for both ways",
+        lambda dy, g, hidden: (g, dy, hidden > 0),
+    ),
+    _block_gradient(
+        "no-last-mask",
+        "the last ReLU has no mask: dy goes on where y was 0, too",
+        lambda dy, g, hidden: (dy, dy, hidden > 0),
+    ),
+    _block_gradient(
+        "branch-past-the-relu",
+        "the branch's gradient goes past the last ReLU: its mask is for both ways",
+        lambda dy, g, hidden: (dy, g, hidden > 0),
+    ),
+    _block_gradient("no-inner-mask", "the ReLU between the layers has no mask", lambda dy, g, hidden: (g, g, 1.0)),
+    _block_gradient(
+        "inner-mask-everything",
+        "the gradient through the first ReLU is multiplied by hidden itself: the derivative of ReLU is 1 or 0",
+        lambda dy, g, hidden: (g, g, hidden),
+    ),
+    _block_gradient(
+        "last-mask-from-dy",
+        "the mask of the last ReLU is made from dy: where y was positive decides",
+        lambda dy, g, hidden: (dy * (dy > 0), dy * (dy > 0), hidden > 0),
+    ),
+    _ways(
+        "dx-added-to-x",
+        "x itself is added in the gradient: what comes along the shortcut is the gradient, not the value",
+        lambda dy, x, hidden, y, w1, w2: {"dx": _gradients(dy * (y > 0), x, x, hidden, hidden > 0, w1, w2)["dx"]},
+    ),
+    _ways(
+        "dw1-without-mask",
+        "dw1 is made with a gradient that has not gone through the first ReLU",
+        lambda dy, x, hidden, y, w1, w2: {"dw1": _sum_over(x, (dy * (y > 0)) @ w2.T)},
+    ),
+    _ways(
+        "dw2-without-mask",
+        "dw2 is made with dy, before the last ReLU's mask",
+        lambda dy, x, hidden, y, w1, w2: {"dw2": _sum_over(hidden, dy)},
+    ),
+    Recipe(
+        "mean-over-images",
+        SAME + "the gradients of the weights are divided by the number of images: they are sums",
+        after=lambda r, case: {**r, "dw1": r["dw1"] / len(case.arrays["x"]), "dw2": r["dw2"] / len(case.arrays["x"])},
+    ),
+)
