@@ -50,18 +50,27 @@ def lab_of(key: str) -> Lab:
     return everything[key]
 
 
+def files() -> set[str]:
+    """The names of all students' files, of all labs: no check is imported for them."""
+    return {source["file"] for folder in _folders().values() for source in _said(folder)["sources"]}
+
+
+def _said(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "lab.toml").read_text(encoding="utf-8"))
+
+
 @functools.cache
 def _folders() -> dict[str, Path]:
     found = {}
     for path in sorted(LABS.glob("lab*/lab.toml")):
-        found[str(tomllib.loads(path.read_text(encoding="utf-8"))["id"])] = path.parent
+        found[str(_said(path.parent)["id"])] = path.parent
     return dict(sorted(found.items()))
 
 
 @functools.cache
 def _read(known: str) -> Lab:
     folder = _folders()[known]
-    said = tomllib.loads((folder / "lab.toml").read_text(encoding="utf-8"))
+    said = _said(folder)
     checks = importlib.import_module(f"tinyres.lab.labs.{folder.name}.checks").CHECKS
     return Lab(
         id=known,
