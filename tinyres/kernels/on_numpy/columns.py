@@ -62,7 +62,7 @@ def im2col(x: Array, window: tuple[int, ...], stride: int, padding: tuple[int, .
     stride : int
         From one window to the next, in both directions.
     padding : (top, bottom, left, right)
-        Zeros around each image.
+        Zeros around each image; negative numbers as in `pad`.
 
     Returns
     -------

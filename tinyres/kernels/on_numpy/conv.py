@@ -20,9 +20,10 @@ Padding = tuple[int, int, int, int]
 
 @kernel("conv2d", "numpy")
 def conv2d(x: Array, w: Array, *, stride: int, padding: Padding, groups: int, out: Array) -> None:
-    """[N,H,W,C], [R,S,C/groups,F] -> [N,I,J,F].
+    """[N,H,W,C], [R,S,C/groups,F] -> [N,I,J,F], into `out`.
 
-    `parts` goes through a large batch in slices that fit the cache, and through the groups; mostly there is one part.
+    A large batch is done in parts whose columns fit the cache, and each group of channels apart. Mostly there is one
+    part only, and its three slices take everything.
     """
     for images, channels, filters in parts(x, w.shape, out.shape[1:3], groups):
         # BEGIN SOLUTION conv.forward

@@ -28,7 +28,10 @@ Padding = tuple[int, int, int, int]
 def conv2d_weight(
     x: Array, dy: Array, *, shape: tuple[int, ...], stride: int, padding: Padding, groups: int, out: Array
 ) -> None:
-    """[N,H,W,C], [N,I,J,F] -> [R,S,C/groups,F], which is `shape`: a sum over the parts of the batch."""
+    """[N,H,W,C], [N,I,J,F] -> [R,S,C/groups,F], which is `shape`: a sum over the parts of the batch.
+
+    Parts are as in the forward pass: images whose columns fit the cache, group by group.
+    """
     out[...] = 0
     for images, channels, filters in parts(x, shape, dy.shape[1:3], groups):
         # BEGIN SOLUTION conv.weight
@@ -73,10 +76,10 @@ def conv2d_input(
     for images, channels, filters in parts(dy, w.shape, shape[1:3], groups):
         # BEGIN SOLUTION conv.input
         # STEP dy[images, ..., filters] with zeros between its rows and columns
-        # STEP so many zeros around it that error (i, j) stands at (i*stride + R-1-top, j*stride + S-1-left), and
-        # STEP     H by W windows fit: H+R-1 rows, W+S-1 columns; a negative number cuts off
-        # STEP the filters turned by 180 degrees in r and s, as a matrix with rows (r, s, f) and columns c
-        # STEP the columns of the one (at stride 1) times the other, into out[images, ..., channels]
+        # STEP zeros around that, so that error (i, j) stands at (i*stride + R-1-top, j*stride + S-1-left)
+        # STEP     of H+R-1 rows and W+S-1 columns (negative padding cuts off): a window for each pixel of dx
+        # STEP the filters w[..., filters], turned by 180 degrees in r and s, as a matrix [R*S*F, C]
+        # STEP the columns of the one, at stride 1, times the other, into out[images, ..., channels]
         (r, s), (top, _, left, _) = w.shape[:2], padding
         errors = spread(dy[images, ..., filters], stride)
         above, before = r - 1 - top, s - 1 - left

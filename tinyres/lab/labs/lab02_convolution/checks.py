@@ -29,6 +29,7 @@ HIDDEN_PADDINGS = (
     Geometry(2, 6, 8, 3, 1, 1, 1, padding=(0, -3, 1, -1), dtype="float64"),
     Geometry(4, 8, 5, 2, 1, 1, 1, padding=(-1, -2, -3, 2), layout="strided"),
 )
+CUT = Geometry(2, 7, 5, 3, 1, 2, 3, 1, padding=(2, 1, -1, 2))
 # Dilation 2 and more: a window of 3x2 then reaches over 5x3 pixels.
 DILATED = (
     (Geometry(2, 6, 5, 3, 4, 3, 2), 2),
@@ -109,7 +110,9 @@ def many_pixels(rng: Rng) -> Case:
 
 CHECKS = {
     "conv.pad": Checks(drawn(PADDINGS, of_padding), drawn(HIDDEN_PADDINGS, of_padding), reference.pad, recipes.PAD),
-    "conv.im2col": Checks(drawn(PUBLIC[:-1], of_images), drawn(HIDDEN, of_images), reference.im2col, recipes.IM2COL),
+    "conv.im2col": Checks(
+        drawn((*PUBLIC[:-1], CUT), of_images), drawn(HIDDEN, of_images), reference.im2col, recipes.IM2COL
+    ),
     "conv.forward": Checks(
         drawn(PUBLIC, kernel),
         drawn(HIDDEN, kernel),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from tinyres.lab.labs.lab02_convolution.cases import positions, window
+from tinyres.lab.labs.lab02_convolution.cases import positions, room
 from tinyres.lab.labs.lab02_convolution.slips import After, given, known, placed, same_image, surrounded
 from tinyres.lab.task import Case, Results
 
 
 def counted_from_the_end(case: Case) -> Case:
     """The last window ends where the image does; what the stride leaves over is in front."""
-    x, (r, s), (top, bottom, left, right) = case.arrays["x"], window(case), case.params["padding"]
-    rows = (x.shape[1] + top + bottom - r) % case.params["stride"]
-    cols = (x.shape[2] + left + right - s) % case.params["stride"]
+    (top, bottom, left, right), stride = case.params["padding"], case.params["stride"]
+    rows, cols = (pixels % stride for pixels in room(case))
     return case.but(padding=(top - rows, bottom + rows, left - cols, right + cols))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tinyres.kernels.naive import conv as oracle
@@ -9,7 +11,7 @@ from tinyres.lab.labs.lab02_convolution.cases import NONE
 from tinyres.lab.task import Array, Case, Results
 
 
-def bordered(x: Array, padding: tuple[int, ...], mode: str = "constant", **how: float) -> Array:
+def bordered(x: Array, padding: Sequence[int], mode: str = "constant", **how: float) -> Array:
     """Images with something around them; a negative number cuts off."""
     top, bottom, left, right = padding
     around = [(0, 0), (max(0, top), max(0, bottom)), (max(0, left), max(0, right)), (0, 0)]
