@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyres.errors import LabError
-from tinyres.lab import catalogue
+from tinyres.lab import catalogue, processes
 from tinyres.lab.export import rate
 from tinyres.lab.export.gradescope import SETTINGS, Settings
 from tinyres.lab.export.results import failure, results, write
@@ -26,7 +26,6 @@ from tinyres.lab.gather import Submission
 from tinyres.lab.grade import seeds
 from tinyres.lab.one import BROKEN, grade_one, unrun
 from tinyres.lab.results import Report
-from tinyres.lab.worker import guard
 
 
 def autograde(root: Path) -> dict[str, Any]:
@@ -66,9 +65,9 @@ def autograde(root: Path) -> dict[str, Any]:
 def main() -> int:
     """Grade, and leave no process behind; whatever happens, there is a results.json."""
     root = Path(sys.argv[1] if len(sys.argv) > 1 else "/autograder")
-    guard.prctl(guard.SUBREAPER, 1)
     try:
-        entries = autograde(root)
+        with processes.contained():
+            entries = autograde(root)
     except (LabError, OSError, ValueError, TypeError) as error:
         said = f"The autograder could not grade this, which is no fault of yours: {error}. Tell your teacher."
         out = root / "results" / "results.json"
@@ -76,8 +75,6 @@ def main() -> int:
             write(failure(said, 0.0), out)
         print(said, file=sys.stderr)
         return 1
-    finally:
-        guard.end_all()
     scores = [(test["score"], test["max_score"]) for test in entries["tests"]]
     print(f"{sum(score for score, _ in scores):g} of {sum(most for _, most in scores):g} points")
     return 0

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyres.errors import LabError
-from tinyres.lab import catalogue, stored
+from tinyres.lab import catalogue, processes, stored
 from tinyres.lab.gather import Submission
 from tinyres.lab.one import BROKEN, DONE
 from tinyres.lab.results import Report
@@ -98,7 +98,7 @@ def grade(
             for future in futures:
                 future.cancel()
             for child in list(running):
-                child.kill()
+                processes.end(child)
             raise
     return [reports[submission.name] for submission in submissions]
 
@@ -190,8 +190,7 @@ def _run(submission: Submission, how: Grading, running: set[subprocess.Popen[byt
         except subprocess.TimeoutExpired:
             failed = f"its process still ran after {how.limit + GRACE:.0f} s, and was killed"
         finally:
-            child.kill()  # where it still runs; the guards above its workers see that, and end those
-            child.wait()
+            processes.end(child)
             running.discard(child)
         said.seek(0)
         last = said.read().decode(errors="replace").strip().splitlines()[-1:]

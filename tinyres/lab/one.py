@@ -21,13 +21,12 @@ from pathlib import Path
 from types import FrameType
 
 from tinyres.errors import LabError
-from tinyres.lab import alike, catalogue, stored
+from tinyres.lab import alike, catalogue, processes, stored
 from tinyres.lab.check import cases_of, check
 from tinyres.lab.gather import Submission
 from tinyres.lab.results import CaseResult, Report, SpeedResult, TaskResult
 from tinyres.lab.task import Lab, Task
 from tinyres.lab.unpack import unpack
-from tinyres.lab.worker import guard
 from tinyres.train.start import versions
 
 DONE = "done"  # in `Report.extra`: nothing is left to grade
@@ -131,11 +130,8 @@ def main() -> int:
     def save(report: Report) -> None:
         stored.write(replace(report, extra={**report.extra, "digest": said["digest"]}), record)
 
-    guard.prctl(guard.SUBREAPER, 1)  # whatever is detached from its parents becomes a child of this process
-    try:
+    with processes.contained():
         report = grade_one(lab, submission, seed=said["seed"], limit=said["limit"], timed=said["timed"], save=save)
-    finally:
-        guard.end_all()
     return 1 if BROKEN in report.extra else 0
 
 
