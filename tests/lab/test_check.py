@@ -90,6 +90,17 @@ def test_inputs_must_stay(toy, faked, right, tmp_path):
     assert case.gap == ""
 
 
+@pytest.mark.parametrize("dtype", ["float64", "U1", "complex64", "int32", "bool"])
+def test_inputs_may_come_back_as_anything(toy, faked, right, tmp_path, dtype):
+    def rude(case, inputs):
+        inputs["x"] = np.ones(inputs["x"].shape, dtype)
+        return right["toy.conv"](case, 0)
+
+    faked({**right, "toy.conv": rude})
+    for case in run(toy, tmp_path, keys=("toy.conv",)).tasks[0].cases:
+        assert case.problem.startswith("it changes its input x")
+
+
 def test_the_second_call_must_agree(toy, faked, right, tmp_path, rng):
     def noisy(case, inputs):
         y = right["toy.conv"](case, inputs)["y"]
@@ -98,7 +109,13 @@ def test_the_second_call_must_agree(toy, faked, right, tmp_path, rng):
     faked({**right, "toy.conv": noisy})
     case = run(toy, tmp_path, keys=("toy.conv",)).tasks[0].cases[1]
     assert not case.passed
-    assert case.problem.startswith("a second call with the same inputs yields another y")
+    assert case.problem.startswith("a second call with the same inputs yields another y (in its last digits)")
+    faked({**right, "toy.conv": lambda case, inputs: {"y": right["toy.conv"](case, 0)["y"] + rng.random()}})
+    case = run(toy, tmp_path, keys=("toy.conv",)).tasks[0].cases[1]
+    assert case.problem == (
+        "a second call with the same inputs yields another y: "
+        "is memory used before it is written, or something kept from the first call?"
+    )
 
 
 def test_nan_in_an_input_or_twice_in_a_result_is_no_change(toy, faked, right, tmp_path):

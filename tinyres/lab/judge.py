@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinyres.lab.compare import form, gap, wrong
+from tinyres.lab.compare import differs, form, gap, tolerance, wrong
 from tinyres.lab.diagnose import Failure
 from tinyres.lab.results import CaseResult
 from tinyres.lab.sandbox import Answer
@@ -66,11 +66,20 @@ def _contract(case: Case, answer: Answer) -> Iterator[str]:
         for name, array in answer.results.items():
             other = answer.again.get(name)
             if other is None or not _same(array, other):
-                yield f"a second call with the same inputs yields another {name}: is memory used before it is written?"
+                yield f"a second call with the same inputs yields another {name}{_unlike(case, array, other)}"
+
+
+def _unlike(case: Case, array: Array, other: Array | None) -> str:
+    """How two results of one call differ."""
+    one, two = np.asarray(array), np.asarray(other)
+    alike = one.shape == two.shape and one.dtype == two.dtype and one.dtype.kind == "f"
+    if alike and not differs(one, two, tolerance(case, one, 1.0)).any():
+        return " (in its last digits): is it summed in an order that changes from call to call?"
+    return ": is memory used before it is written, or something kept from the first call?"
 
 
 def _same(first: Array, second: Array) -> bool:
-    """Equal bit for bit, but that one NaN is like another."""
+    """Equal number for number; one NaN is like another."""
     one, two = np.asarray(first), np.asarray(second)
     if one.shape != two.shape or one.dtype != two.dtype:
         return False
@@ -79,7 +88,7 @@ def _same(first: Array, second: Array) -> bool:
 
 def _first(sent: Array, after: Array) -> str:
     """Where an input was changed."""
-    if np.shape(sent) != np.shape(after) or not np.ndim(sent):
+    if np.shape(sent) != np.shape(after) or sent.dtype != after.dtype or not np.ndim(sent):
         return ""
     index = tuple(int(i) for i in np.argwhere(~((sent == after) | ((sent != sent) & (after != after))))[0])
     return f" ([{','.join(map(str, index))}] was {sent[index]:.6g} and is {after[index]:.6g} now)"
