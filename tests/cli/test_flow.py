@@ -118,7 +118,13 @@ def test_report(trained, tmp_path, capsys):
     assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
-@pytest.mark.parametrize("name", [*MEASURES, "lesion", "truncate", "shuffle"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("signal", "lesion") else pytest.param(name, marks=pytest.mark.slow)
+        for name in (*MEASURES, "lesion", "truncate", "shuffle")
+    ],
+)
 def test_measures_of_a_trained_net(name, trained, tmp_path, capsys):
     assert main(["flow", name, str(trained / "resnet14"), "--out", str(tmp_path), *QUICK.get(name, [])]) == 0
     assert capsys.readouterr().out.startswith("resnet14: ")

@@ -16,7 +16,7 @@ from tinyres.flow.figures.heat import heat_map  # noqa: E402
 from tinyres.flow.figures.quantities import QUANTITIES  # noqa: E402
 from tinyres.flow.figures.save import save  # noqa: E402
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
 
 class Block(nn.Module):

@@ -12,7 +12,7 @@ from tinyres import ops
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
 few = settings(max_examples=60)
 sizes = st.integers(1, 9)

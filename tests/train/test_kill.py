@@ -139,6 +139,7 @@ def kill_and_resume(
         same_run(runs / "run", whole)
 
 
+@pytest.mark.slow
 def test_killed_in_an_epoch_and_in_a_checkpoint(
     tmp_path: Path, whole: Path, same_run: Callable[[Path, Path], None]
 ) -> None:
