@@ -32,6 +32,7 @@ from tinyres.lab.request import Shapes
 from tinyres.lab.task import Case, Lab, Results, Task
 
 KINDS = ("error", "missing", "contract", "memory", "fence", "refused")  # that a worker may claim
+START = 60.0  # seconds in which a worker must be there, the student's files apart
 BASE = 128  # megabytes that Python and NumPy have themselves
 TEXT = 4000  # characters of a worker's sentence
 
@@ -75,6 +76,7 @@ class Sandbox:
         self._worker: Worker | None = None
         self._scratch = Path()
         self._printed, self._printed_bytes = bytearray(), 0
+        self._broken: Answer | None = None  # no worker starts
         self._failed: dict[str, Answer] = {}  # files that cannot be imported
         self._loaded: set[str] = set()  # by this worker
         self._called: set[str] = set()
@@ -165,12 +167,9 @@ class Sandbox:
             return Answer(kind="missing", problem=problem)
         if task.file in self._failed:
             return self._failed[task.file]
+        if self._worker is None and (broken := self._start()):
+            return broken
         try:
-            if self._worker is None:
-                said = self._start()
-                self.notes = tuple(str(note) for note in said["notes"])
-                if "kind" in said:
-                    return self._problem(said)
             if task.file not in self._loaded:
                 said, _ = self._ask({"op": "load", "file": task.file}, {}, self.lab.limits.start, 0)
                 if "kind" in said:
@@ -182,8 +181,10 @@ class Sandbox:
             return self._failed[task.file]
         return None
 
-    def _start(self) -> dict[str, Any]:
-        """A fresh worker, told what the submission is; what it says first."""
+    def _start(self) -> Answer | None:
+        """A fresh worker, told what the submission is; what was in the way, once and for all."""
+        if self._broken:
+            return self._broken
         lab, limits = self.lab, self.lab.limits
         self._scratch = Path(os.path.realpath(tempfile.mkdtemp(prefix="tinyres-lab-")))
         texts = submission.modules(lab, self._texts, self._others, self._scratch)
@@ -210,13 +211,17 @@ class Sandbox:
             "user": user,
         }
         environment = submission.environment(lab, self._scratch)
-        self._worker = Worker(self._scratch, environment, limits.memory + BASE, limits.printed, numpy_folder)
         try:
-            said = self._ask(header, {}, limits.start, 0)[0]
-            return {**said, "notes": [*said["notes"], note] if note else said["notes"]}
+            self._worker = Worker(self._scratch, environment, limits.memory + BASE, limits.printed, numpy_folder)
+            said, _ = self._ask(header, {}, START, 0)
         except Ended as ended:
-            words = bytes(self._worker.output).decode("utf-8", "replace").strip().splitlines()
-            raise Ended("died", f"the worker process did not start: {words[-1] if words else ended.text}") from None
+            words = bytes(self._worker.output).decode("utf-8", "replace").split("\n") if self._worker else []
+            why = next((line for line in reversed(words) if line.strip()), ended.text)
+            self._broken = Answer(kind="died", problem=f"the worker process did not start: {why.strip()}")
+            self.close()
+            return self._broken
+        self.notes = (*map(str, said["notes"]), *([note] if note else []))
+        return self._problem(said) if "kind" in said else None
 
     def _ask(
         self, header: dict[str, Any], arrays: Results, seconds: float, most: int

@@ -109,7 +109,7 @@ def takes_out(function: Callable[..., Any]) -> bool:
 def text_of(error: BaseException) -> str:
     """`ValueError: its text`, whatever its `__str__` does."""
     try:
-        said = str(error)[:TEXT]
+        said = str(error.msg if isinstance(error, SyntaxError) else error)[:TEXT]  # its place is told apart
     except BaseException:  # a student's own class
         said = ""
     name = type(error).__name__[:80]

@@ -142,7 +142,9 @@ def compiled(text: Text) -> CodeType:
     """Its code. What cannot be parsed is a SyntaxError, however it fails."""
     try:
         return compile(text.text, text.path, "exec", dont_inherit=True)
-    except (ValueError, RecursionError, MemoryError) as error:  # zero bytes, or nested without end
+    except (ValueError, RecursionError, MemoryError, SyntaxError) as error:  # zero bytes, or nested without end
+        if isinstance(error, SyntaxError) and error.filename:
+            raise
         raise SyntaxError(str(error) or "nested too deeply", (text.path, 1, 0, "")) from None
 
 
