@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     AnyRoof = Roof | DeviceRoof
 
 Tell = Callable[[str], None]
+Load = Callable[[Path], list[tuple[str, str]]]  # enters the kernels of a person's file into the table: op and name
 SEEDS = (1, 2)  # of the contract's samples: the same shapes twice, so that a kernel which remembers results is caught
 
 
@@ -51,12 +53,12 @@ class Bench:
 class _Run:
     """One run: the files that were loaded, and which kernels have kept their contract so far."""
 
-    def __init__(self, settings: Settings, tell: Tell) -> None:
+    def __init__(self, settings: Settings, tell: Tell, load: Load) -> None:
         settings.check()
         for net in settings.steps:
             models.create(net)  # or says what is wrong with the name
         self.settings, self.tell = settings, tell
-        self.mine = files.load(settings.mine) if settings.mine else []
+        self.mine = load(settings.mine) if settings.mine else []
         self.peer = outside.load_peer(settings.peer) if settings.peer else None
         self.ops = settings.asked(tuple(dict.fromkeys(op for op, _ in self.mine)))
         self.mine = [(op, name) for op, name in self.mine if op in chosen_ops(self.ops)]
@@ -198,7 +200,7 @@ def _kernel(problem: Problem, name: str) -> Contender:
     return Contender(name, partial(launch, problem.op, *case.arrays, **case.params), {problem.op: name})
 
 
-def measure_all(settings: Settings, tell: Tell) -> Bench:
+def measure_all(settings: Settings, tell: Tell, load: Load = files.load) -> Bench:
     """Do what the settings ask for.
 
     Parameters
@@ -206,6 +208,8 @@ def measure_all(settings: Settings, tell: Tell) -> Bench:
     settings : Settings
     tell : callable
         Is given the text as it comes: the table group by group, and refusals.
+    load : callable
+        Enters the kernels of `settings.mine` into the table.
 
     Returns
     -------
@@ -218,7 +222,7 @@ def measure_all(settings: Settings, tell: Tell) -> Bench:
         A setting that makes no sense, or a person's file that cannot be used; nothing has been timed.
     """
     with device.gpu(settings, tell):
-        run = _Run(settings, tell)
+        run = _Run(settings, tell, load)
         run.contract()
         if run.mine and len(run.refused) == len(run.mine):  # nothing of the person's is left to be timed
             return Bench(settings, None, refused=run.refused)

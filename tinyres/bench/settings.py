@@ -39,7 +39,8 @@ class Settings:
     """cuda: kernels of the GPU, cold and hot, in graphs, against its own roof."""
     mine: Path | None = None
     """A .py with kernels of yours, @tinyres.kernels.kernel("conv2d", "mine") or functions named like ops (Numba-CUDA's
-    too), or a .cu as benchmarks/example.cu; a .cu is checked without a GPU, and timed only on one."""
+    too), the folder of a lab such as lab03 or a file in it, or a .cu as benchmarks/example.cu, which is checked without
+    a GPU, and timed only on one."""
     peer: Path | None = None
     """A Python file that does the same with another library, as benchmarks/torch_peer.py does."""
     against: Path | None = None

@@ -35,10 +35,11 @@ def run(arguments: Settings) -> int:
 def _measure(settings: Settings) -> tuple[int, Record | None]:
     """Run, and leave what was measured in a folder, whatever ends it."""
     from tinyres.bench.measure import measure_all
+    from tinyres.lab import own
 
     if settings.out:
         settings.out.mkdir(parents=True, exist_ok=True)  # or it fails after the measurement
-    bench = measure_all(settings, partial(print, flush=True))
+    bench = measure_all(settings, partial(print, flush=True), own.enter)
     interrupted = isinstance(bench.stopped, KeyboardInterrupt)
     if bench.refused:
         print(f"\nrefused: {len(bench.refused)}.")
