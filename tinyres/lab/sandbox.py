@@ -32,6 +32,7 @@ from tinyres.lab.request import Shapes
 from tinyres.lab.task import Case, Lab, Results, Task
 
 KINDS = ("error", "missing", "contract", "memory", "fence", "refused")  # that a worker may claim
+SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/opt", "/proc", "/sys", "/dev")  # always readable
 START = 60.0  # seconds in which a worker must be there, the student's files apart
 BASE = 128  # megabytes that Python and NumPy have themselves
 TEXT = 4000  # characters of a worker's sentence
@@ -205,7 +206,7 @@ class Sandbox:
             "scratch": str(self._scratch),
             "package": os.path.realpath(submission.PACKAGE),
             "unread": [str(submission.PACKAGE), str(self._folder.parent), str(Path.home())],
-            "read": [sys.prefix, sys.base_prefix, sys.exec_prefix, numpy_folder],
+            "read": [*SYSTEM, sys.prefix, sys.base_prefix, sys.exec_prefix, numpy_folder],
             "memory": 0 if submission.on_gpu(lab) else limits.memory,
             "cpu": limits.cpu,
             "user": user,

@@ -85,7 +85,8 @@ class Map(importlib.abc.MetaPathFinder):
         self.forbidden = {"tinyres", *FRAMEWORKS} - set(allowed)
         self.refuse = refuse
         known = [*self.texts, *self.shims]
-        self.packages = {name.rsplit(".", k)[0] for name in known for k in range(1, name.count(".") + 1)} - set(known)
+        self.parents = {name.rsplit(".", k)[0] for name in known for k in range(1, name.count(".") + 1)}
+        self.packages = self.parents - set(known)  # there only for what is below them
 
     def knows(self, name: str) -> bool:
         """There is such a module."""
@@ -94,7 +95,7 @@ class Map(importlib.abc.MetaPathFinder):
     def find_spec(self, name: str, path: object = None, target: object = None) -> importlib.machinery.ModuleSpec | None:
         """Importlib's question for a module of that name."""
         if self.knows(name) or name in self.packages or name in self.short:
-            return importlib.machinery.ModuleSpec(name, Runner(self), is_package=name in self.packages)
+            return importlib.machinery.ModuleSpec(name, Runner(self), is_package=name in self.parents)
         if name.split(".")[0] in self.forbidden:
             self.refuse(_refusal(name))
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)

@@ -73,7 +73,7 @@ def _but(path: str, unread: list[str], read: list[str], forbidden: bool = False)
     """Paths at and below `path` that together cover it but for those unread, of which those read are excepted."""
     forbidden = path in unread or (forbidden and path not in read)
     below = path.rstrip("/") + "/"
-    inside = [each for each in [*unread, *read] if each.startswith(below)]
+    inside = [each for each in [*unread, *read] if each.startswith(below) and each != path]
     if not inside:
         return [] if forbidden else [path]
     ways = sorted({each[len(below) :].split("/")[0] for each in inside})  # if forbidden, only those to the exceptions
