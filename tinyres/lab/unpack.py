@@ -60,7 +60,7 @@ def unpack(submission: Submission, wanted: Sequence[str], into: Path) -> list[st
     entries = _entries(submission, notes)
     chosen = _chosen(entries, wanted, notes)
     if not any(name in chosen for name in wanted):
-        there = ", ".join(sorted({entry.path.name for entry in entries})[:8]) or "nothing"
+        there = ", ".join(sorted({entry.path.name for entry in entries})[:8] + notes) or "nothing"
         raise LabError(f"none of {', '.join(wanted)} is in what was handed in (found: {there}).")
     total = 0
     for name, entry in chosen.items():

@@ -41,11 +41,28 @@ def test_case_names_that_a_seed_has_drawn(lab, reports):
 
 def test_a_mistake_counts_once_a_submission(reports):
     found = statistics.mistakes([*reports, replace(reports[1], submission="fay")])
-    assert [(m.task, m.count, m.names) for m in found] == [
-        ("conv.weight", 2, ("bob", "fay")),
-        ("conv.forward", 1, ("cem",)),
-    ]
+    assert [(m.task, m.count, m.names) for m in found] == [("conv.weight", 2, ("bob", "fay"))]
     assert found[0].sentence == "equals what you get if dw is turned by 180 degrees"
+
+
+def test_an_error_is_told_without_the_line_and_once(reports):
+    def broken(report, number):
+        problem = f"conv.py, line {number}, `y = {number} @ w`: ValueError: size {number} is different from 3"
+        spoil = [replace(case, passed=False, recipes=(), problem=problem, kind="error") for case in right.cases[:2]]
+        return replace(report, tasks=tuple(replace(task, cases=tuple(spoil)) for task in report.tasks))
+
+    right = reports[0].tasks[0]
+    found = statistics.mistakes([broken(reports[0], 33), broken(reports[1], 5)])
+    assert [(m.task, m.count) for m in found] == [("conv.forward", 2)]
+    assert found[0].sentence == "ValueError: size # is different from #"
+
+
+def test_where_everybody_is(lab, reports):
+    found = statistics.outcomes(lab, reports)
+    assert found["conv.forward"] == {"right": 2, "contained": 1, "not graded": 2}
+    assert found["conv.weight"] == {"right": 2, "named mistake": 1, "not graded": 2}
+    assert all(sum(counts.values()) == len(reports) for counts in found.values())
+    assert set().union(*found.values()) <= set(statistics.OUTCOMES)
 
 
 def test_what_to_look_at(reports):

@@ -6,6 +6,7 @@ Everything that comes from a submission is text here: it is escaped, whatever it
 from __future__ import annotations
 
 import statistics as numbers
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
@@ -29,6 +30,7 @@ def page(lab: Lab, reports: Sequence[Report], date: str) -> str:
         f"<p class=quiet>{len(reports)} submissions, graded {escape(date)} with {escape(_versions(reports))}.</p>",
         _tiles(reports),
         _section("Points", _histogram(reports)),
+        _section("Where they are", _outcomes(statistics.outcomes(lab, reports))),
         _section("The most frequent mistakes", _mistakes(statistics.mistakes(reports), len(reports))),
         _section("Tasks and cases", "".join(_task(task) for task in statistics.rates(lab, reports))),
         _section("To look at", _notices(statistics.notices(reports), "Nothing was refused, slow or odd.")),
@@ -85,6 +87,19 @@ def _histogram(reports: Sequence[Report]) -> str:
     bars.append(f'<text class=quiet x="{BINS * width}" y="{height + 38}">100 %</text>')
     size = f'viewBox="-20 0 {BINS * width + 60} {height + 46}" width="{BINS * width + 60}"'
     return f'<svg class=histogram {size} role="img" aria-label="Submissions by points in percent">{"".join(bars)}</svg>'
+
+
+def _outcomes(found: dict[str, Counter[str]]) -> str:
+    """A row a task, a column an outcome."""
+    head = "".join(f"<th class=count>{outcome}</th>" for outcome in statistics.OUTCOMES)
+    rows = [
+        f"<tr><td><code>{escape(key)}</code></td>"
+        + "".join(f"<td class=count>{counts[outcome] or ''}</td>" for outcome in statistics.OUTCOMES)
+        + "</tr>"
+        for key, counts in found.items()
+    ]
+    note = "<p class=quiet>Contained: stopped by a limit or a fence of the sandbox, see below.</p>"
+    return f"<table><tr><th>task</th>{head}</tr>{''.join(rows)}</table>{note}"
 
 
 def _mistakes(found: Sequence[Mistake], total: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,10 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyres.lab import alike
-from tinyres.lab.results import CaseResult, Report, TaskResult
+from tinyres.lab.results import Report, TaskResult
 from tinyres.lab.task import Lab
 
 HOSTILE = {"timeout", "memory", "died", "refused", "fence", "printed"}  # problems that are more than a wrong line
+OWN = {"error", "contract"}  # problems of the student's own lines
+REFUSED = "not graded"
+OUTCOMES = ("right", "named mistake", "wrong otherwise", "error", "contained", "not written", REFUSED)
+LINE = re.compile(r"[^,`]+, line \d+")  # "conv.py, line 33, `y = x @ w`: ValueError: ..."
+QUOTED = re.compile(r"^[^`]*, line \d+, `.*?`: ", re.DOTALL)
+NUMBER = re.compile(r"\d+")
 COPIED = 0.5  # of the solution's lines, from which on a teacher is told
 
 
@@ -78,17 +85,36 @@ def rates(lab: Lab, reports: Sequence[Report]) -> list[TaskRates]:
     return found
 
 
+def outcomes(lab: Lab, reports: Sequence[Report]) -> dict[str, Counter[str]]:
+    """For each task, how many submissions came to which end, out of OUTCOMES."""
+    found = {}
+    for task in lab.tasks:
+        results = {report.submission: next((t for t in report.tasks if t.key == task.key), None) for report in reports}
+        refused = {report.submission for report in reports if report.refused}
+        found[task.key] = Counter(
+            REFUSED if name in refused or result is None else _outcome(result) for name, result in results.items()
+        )
+    return found
+
+
 def mistakes(reports: Sequence[Report]) -> list[Mistake]:
-    """Causes, the most frequent first; each counts once a submission, however many cases it spoiled."""
-    said: dict[tuple[str, tuple[str, ...]], str] = {}
-    who: dict[tuple[str, tuple[str, ...]], set[str]] = {}
+    """Mistakes that have a name, and errors of a line, the most frequent first.
+
+    Each counts once a submission, however many cases it spoiled; a line that breaks several tasks counts in the first.
+    """
+    said: dict[tuple[str, ...], str] = {}
+    who: dict[tuple[str, ...], set[str]] = {}
     for report in reports:
+        first: dict[str, str] = {}  # line -> the first task that it breaks
         for task in report.tasks:
             for case in task.cases:
-                if kind := _cause(case):
-                    key = task.key, kind
-                    said.setdefault(key, _sentence(case))
-                    who.setdefault(key, set()).add(report.submission)
+                sentence = case.cause if case.recipes else _general(case.problem) if case.kind in OWN else ""
+                line = LINE.match(case.problem) if case.kind == "error" else None
+                if case.passed or not sentence or (line and first.setdefault(line[0], task.key) != task.key):
+                    continue
+                key = (task.key, *(case.recipes or (sentence,)))
+                said.setdefault(key, sentence)
+                who.setdefault(key, set()).add(report.submission)
     found = [Mistake(key[0], said[key], len(names), tuple(sorted(names))) for key, names in who.items()]
     return sorted(found, key=lambda mistake: (-mistake.count, mistake.task, mistake.sentence))
 
@@ -144,17 +170,24 @@ def _cases(results: Sequence[TaskResult]) -> Iterator[Rate]:
             yield Rate(name, hidden, sum(case.passed for case in column), len(column))
 
 
-def _cause(case: CaseResult) -> tuple[str, ...]:
-    """What kind of mistake it was: named ones by their recipes, the others by their kind."""
-    if case.passed or case.kind in ("missing", "stopped", "refused"):
-        return ()
-    return case.recipes or ((f"{case.kind}",) if case.kind else ("a difference without a name",))
+def _outcome(task: TaskResult) -> str:
+    kinds = {case.kind for case in task.cases if not case.passed}
+    if not task.cases or kinds == {"stopped"}:
+        return REFUSED
+    if not any(not case.passed for case in task.cases):
+        return "right"
+    if "missing" in kinds:
+        return "not written"
+    if any(case.recipes for case in task.cases):
+        return "named mistake"
+    if kinds & HOSTILE:
+        return "contained"
+    return "error" if kinds & OWN else "wrong otherwise"
 
 
-def _sentence(case: CaseResult) -> str:
-    if case.recipes:
-        return case.cause
-    return case.problem or f"wrong, and no known mistake explains it: {case.cause or case.gap}"
+def _general(problem: str) -> str:
+    """An error without the student's own line and numbers, so that one is like another."""
+    return NUMBER.sub("#", QUOTED.sub("", problem)).strip()
 
 
 def _table(report: Report, name: str) -> dict[str, Any]:  # of `extra`, which came out of a file
