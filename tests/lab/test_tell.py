@@ -61,6 +61,16 @@ def test_what_is_not_written_takes_two_lines(toy):
     ]
 
 
+def test_one_line_that_raises_is_told_once(toy):
+    cases = [CaseResult(n, False, kind="error", problem=f"toy.py, line 3, `f(x)`: ValueError: {n}") for n in "abc"]
+    assert tell.task(toy, result(*cases), 7).splitlines()[1:] == [
+        "  case   a",
+        "  error  toy.py, line 3, `f(x)`: ValueError: a",
+        "  also   all 2 others",
+        "  again  tinyres lab check toy.conv --seed 7",
+    ]
+
+
 def test_what_was_not_run_is_not_what_was_not_written(toy):
     cases = [
         CaseResult("a", False, kind="timeout", problem="it took longer than 5 s"),

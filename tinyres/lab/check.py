@@ -144,7 +144,8 @@ def _task(sandbox: Sandbox, lab: Lab, task: Task, cases: list[Case], speed_seed:
     passed = [outcome for outcome in outcomes.values() if not outcome.wrong]
     found = causes(task, [outcomes[place] for place in failing], passed)
     for place, cause in zip(failing, found, strict=True):
-        results[place] = replace(results[place], cause=cause.sentence, recipes=cause.recipes)
+        if cause.recipes or not results[place].problem:  # memory that is not its own shows no pattern worth telling
+            results[place] = replace(results[place], cause=cause.sentence, recipes=cause.recipes)
     whole = TaskResult(task.key, task.title, task.points, tuple(results), stopped=stopped)
     wanted = task.checks.speed
     if wanted is None or speed_seed is None:

@@ -64,12 +64,12 @@ def _failures(cases: Sequence[CaseResult]) -> Iterator[str]:
     groups: dict[tuple[str, ...], list[CaseResult]] = {}
     for case in cases:
         if not case.passed and case.kind != "stopped":
-            problem = case.problem if case.kind in ("error", "refused") else ""
-            groups.setdefault((case.cause, case.kind, problem), []).append(case)
+            line = case.problem.split("`:")[0] if case.kind == "error" else ""  # what is raised there may differ
+            groups.setdefault((case.cause, case.kind, line), []).append(case)
     for same in list(groups.values())[:SHOWN]:
         yield from failure(same[0])
         if more := [case.name for case in same[1:]]:
-            yield _line("also", ", ".join(more))
+            yield _line("also", ", ".join(more) if len(same) < len(cases) else f"all {len(more)} others")
     if rest := list(groups.values())[SHOWN:]:
         yield _line("also", f"{sum(map(len, rest))} more, for other causes")
     if left := [case for case in cases if case.kind == "stopped"]:
