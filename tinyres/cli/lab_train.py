@@ -52,7 +52,7 @@ class Train(Config):
         lab, _, home = progress.find(self.lab)
         beside = earlier.files(lab, home) if self.mine else {}
         homes = sorted({path.parent for path in beside.values()}, key=lambda folder: progress.find(folder)[0].id)
-        students, before, chosen = list[own.Student](), dict[str, Path](), dict[str, tuple[Own, own.Student]]()
+        students, before, chosen = list[own.Student](), dict[str, Path](), dict[str, tuple[own.Own, own.Student]]()
         for each in (*homes, home):
             students.append(own.load(each, before))
             chosen |= {kernel.op: (kernel, students[-1]) for kernel in self._usable(students[-1], before)}

@@ -14,6 +14,7 @@ import ast
 import builtins
 import functools
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -211,8 +212,14 @@ class _Files:
 
     def _told(self, error: Exception) -> Exception:
         """The error with the line of the file in which it arose, as a sentence; as it is if it arose elsewhere."""
-        said = [where for path in self.modules if (where := files.told(error, path))]
-        return files.OutsideError(said[-1]) if said else error
+        frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+        inner = [
+            path
+            for name in (*reversed(frames), getattr(error, "filename", None))
+            if (path := Path(str(name))) in self.modules
+        ]
+        said = files.told(error, inner[0]) if inner else None
+        return files.OutsideError(said) if said else error
 
 
 def _look(paths: Mapping[str, Path], free: set[str], home: Path) -> None:
