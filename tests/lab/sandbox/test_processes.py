@@ -133,6 +133,7 @@ def test_a_guard_that_dies_takes_its_worker_along(tmp_path):
         assert not sandbox.call(TASK, CASE, SHAPES).problem
         worker, scratch = sandbox._worker, sandbox._scratch
         os.kill(worker._process.pid, signal.SIGKILL)
+        assert wait_for(lambda: not alive(worker._process.pid))
         answer = sandbox.call(TASK, CASE, SHAPES)
         assert (answer.kind, answer.problem) == ("fence", "ended the process that watches over it")
         assert processes_of(scratch) == []
