@@ -22,6 +22,7 @@ COMMANDS = {
     "predict": "say what a saved network sees in an image",
     "flow": "draw gradients through depth and training; lesions, paths, Jacobians, curvature; an interactive report",
     "bench": "time kernels or training steps, yours too, against the roof of this machine",
+    "lab": "course labs: write kernels and autograd yourself, checked with the cause named, timed, trained, graded",
     "kernels": "list every op with its kernels: which is the default, which cannot run here and why",
     "models": "list the networks with their depths and parameter counts",
     "selftest": "check every kernel against the float64 oracle, and every gradient",
