@@ -28,6 +28,7 @@ THREADS = 128 if ON_GPU else 16  # of a block: few in the simulator, where each 
 MOST = 1024  # threads of a block on any GPU
 STACK = 256 * 1024  # bytes, of a simulated thread
 vars(settings)["CUDA_LOW_OCCUPANCY_WARNINGS"] = 0
+ELSEWHERE = "this array lies in the memory of the GPU, where the CPU cannot read or write: launch a kernel that does it"
 launches = 0  # since the call of a task began
 
 
@@ -46,10 +47,11 @@ class OnGPU:
     def __len__(self) -> int:
         return int(self.shape[0])
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"{ELSEWHERE} (it has a shape, dtype, size and reshape, and no {name})")
+
     def _refuse(self, *_: Any, **__: Any) -> Any:
-        raise TypeError(
-            "this array lies in the memory of the GPU, where the CPU cannot read or write: launch a kernel that does it"
-        )
+        raise TypeError(ELSEWHERE)
 
     __getitem__ = __setitem__ = __iter__ = __array__ = __array_ufunc__ = __array_function__ = _refuse
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __neg__ = _refuse
