@@ -101,6 +101,11 @@ NORMALISING = (
     ),
     told("no eps", "eps is left out: it is added to the variance", slip(root=lambda variance, eps: np.sqrt(variance))),
     told(
+        "eps of its own",
+        "eps is taken for 1e-5: it is a parameter",
+        slip(root=lambda variance, eps: np.sqrt(variance + 1e-5)),
+    ),
+    told(
         "no root",
         "x - mean is divided by the variance plus eps: its root is wanted",
         slip(root=lambda variance, eps: variance + eps),
@@ -112,17 +117,17 @@ NORMALISING = (
     ),
     told("not centred", "the mean is not subtracted from x", slip(centre=lambda x, mean: x)),
     told("mean added", "the mean is added to x: it is subtracted", slip(centre=lambda x, mean: x + mean)),
-    told("gamma forgotten", "gamma is left out of y", slip(affine=lambda xhat, gamma, beta: xhat + beta)),
-    told("beta forgotten", "beta is left out of y", slip(affine=lambda xhat, gamma, beta: gamma * xhat)),
+    told("gamma forgotten", "gamma is left out of y", slip(scale=lambda xhat, gamma: xhat)),
+    told("beta forgotten", "beta is left out of y", slip(shift=lambda scaled, beta, gamma: scaled)),
     told(
         "beta scaled too",
         "beta is added before gamma multiplies: gamma scales xhat alone",
-        slip(affine=lambda xhat, gamma, beta: gamma * (xhat + beta)),
+        slip(shift=lambda scaled, beta, gamma: scaled + gamma * beta),
     ),
     told(
         "gamma and beta exchanged",
         "gamma and beta change places: gamma scales, beta shifts",
-        slip(affine=lambda xhat, gamma, beta: beta * xhat + gamma),
+        lambda case: case.but({"gamma": case.arrays["beta"], "beta": case.arrays["gamma"]}),
     ),
 )
 

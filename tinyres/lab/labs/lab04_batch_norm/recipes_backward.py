@@ -24,7 +24,7 @@ def _count(dy: Array) -> int:
 
 
 XHAT = (
-    *_known("eps outside the root", "no eps", "no root"),
+    *_known("eps outside the root", "no eps", "eps of its own", "no root"),
     told(
         "variance of n-1",
         "the variance is made unbiased before its root is taken: the forward pass used the one that is given",
@@ -147,12 +147,17 @@ INPUT = (
     told(
         "x for xhat",
         "the way through the variance has x where xhat is meant",
-        slip(carried=lambda x, centred, xhat: x),
+        slip(carried=lambda x, centred, root: x),
     ),
     told(
         "xhat not divided",
         "the way through the variance has x - mean where xhat is meant",
-        slip(carried=lambda x, centred, xhat: centred),
+        slip(carried=lambda x, centred, root: centred),
+    ),
+    told(
+        "power of the root",
+        "the way through the variance lacks 1/s^2: the derivative of 1/s by the variance is -1/(2 s^3)",
+        slip(carried=lambda x, centred, root: centred * root),
     ),
     told(
         "halved variance path",
@@ -162,7 +167,7 @@ INPUT = (
     told(
         "xhat forgotten",
         "the way through the variance is dgamma/M alone: it is times xhat",
-        slip(carried=lambda x, centred, xhat: 1.0),
+        slip(carried=lambda x, centred, root: 1.0),
     ),
     told(
         "gamma on dy alone",
@@ -223,6 +228,14 @@ GROUP = (
     ),
 )
 
+WHEREVER = (
+    "no mean path",
+    "no variance path",
+    "statistics taken as constants",
+    "gamma forgotten",
+    "sums for means",
+    "divided by the samples",
+)
 CHANNELS_FIRST = (
     *(recipe for recipe in PARAMETERS if recipe.name in ("dbeta averaged", "dgamma averaged", "both averaged")),
     told(
@@ -230,9 +243,5 @@ CHANNELS_FIRST = (
         "dx is taken for [N, H, W, C] and only reshaped: the axis of the channels has to move",
         after=lambda results, case: {**results, "dx": np.moveaxis(results["dx"], 1, -1).reshape(results["dx"].shape)},
     ),
-    *(
-        recipe
-        for recipe in INPUT
-        if recipe.name in ("no mean path", "no variance path", "statistics taken as constants")
-    ),
+    *(recipe for recipe in INPUT if recipe.name in WHEREVER),
 )

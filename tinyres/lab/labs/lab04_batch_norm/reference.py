@@ -22,7 +22,8 @@ STEPS: dict[str, Callable[..., Any]] = {
     "normalising": lambda variance, count: variance,  # the variance that y is made with
     "centre": lambda x, mean: x - mean,
     "root": lambda variance, eps: np.sqrt(variance + eps),
-    "affine": lambda xhat, gamma, beta: gamma * xhat + beta,
+    "scale": lambda xhat, gamma: gamma * xhat,
+    "shift": lambda scaled, beta, gamma: scaled + beta,
     "unbiased": lambda variance, scale: scale * variance,
     "blend": lambda old, batch, momentum: (1 - momentum) * old + momentum * batch,
     "dgamma": lambda dy, xhat: (dy * xhat).sum(over(dy)),
@@ -30,7 +31,7 @@ STEPS: dict[str, Callable[..., Any]] = {
     "count": lambda x: x.size // x.shape[-1],
     "mean path": lambda dbeta, count: dbeta / count,
     "variance path": lambda carried, dgamma, count: carried * dgamma / count,
-    "carried": lambda x, centred, xhat: xhat,
+    "carried": lambda x, centred, root: centred / root,
     "factor": lambda gamma, root: gamma / root,
     "sum": lambda dy, paths, factor, gamma: factor * (dy - paths),
     "group": lambda channel, size, groups: channel // size,
@@ -43,6 +44,11 @@ def _step(case: Case, name: str) -> Callable[..., Any]:
     return step(STEPS, case, name)
 
 
+def _affine(case: Case, xhat: Array) -> Array:
+    gamma, beta = case.arrays["gamma"], case.arrays["beta"]
+    return _step(case, "shift")(_step(case, "scale")(xhat, gamma), beta, gamma)
+
+
 def statistics(case: Case) -> Results:
     """The mean and the biased variance of each channel."""
     x = case.arrays["x"]
@@ -53,7 +59,7 @@ def batch_norm_eval(case: Case) -> Results:
     """Normalised by statistics that are given."""
     a = case.arrays
     xhat = _step(case, "centre")(a["x"], a["mean"]) / _step(case, "root")(a["variance"], case.params["eps"])
-    return {"y": _step(case, "affine")(xhat, a["gamma"], a["beta"])}
+    return {"y": _affine(case, xhat)}
 
 
 def batch_norm(case: Case) -> Results:
@@ -86,7 +92,7 @@ def input_gradient(case: Case) -> Results:
     a = case.arrays
     root = _step(case, "root")(a["variance"], case.params["eps"])
     centred, count = _step(case, "centre")(a["x"], a["mean"]), _step(case, "count")(a["x"])
-    carried = _step(case, "carried")(a["x"], centred, centred / root)
+    carried = _step(case, "carried")(a["x"], centred, root)
     paths = _step(case, "mean path")(a["dbeta"], count) + _step(case, "variance path")(carried, a["dgamma"], count)
     factor = _step(case, "factor")(a["gamma"], root)
     return {"dx": _step(case, "sum")(a["dy"], paths, factor, a["gamma"])}
@@ -94,15 +100,15 @@ def input_gradient(case: Case) -> Results:
 
 def group_norm(case: Case) -> Results:
     """Each sample and each group of neighbouring channels by its own mean and variance."""
-    a, groups = case.arrays, case.params["groups"]
-    x, y = a["x"], np.empty_like(a["x"])
+    x, groups = case.arrays["x"], case.params["groups"]
+    y = np.empty_like(x)
     group = np.array([_step(case, "group")(c, x.shape[-1] // groups, groups) for c in range(x.shape[-1])])
     for n in range(len(x)):
         for mine in (group == g for g in set(group.tolist())):
             block = _step(case, "group block")(x, n)[..., mine]
             root = _step(case, "root")(_step(case, "group variance")(block), case.params["eps"])
             y[n][..., mine] = _step(case, "centre")(x[n][..., mine], block.mean()) / root
-    return {"y": _step(case, "affine")(y, a["gamma"], a["beta"])}
+    return {"y": _affine(case, y)}
 
 
 def channels_first_gradient(case: Case) -> Results:

@@ -1,8 +1,8 @@
 """The cases of loss, update and schedules.
 
-Logits are small in most cases, too large for `exp` in some ("large"), and in some the label's is so low that its
-softmax is 0 ("low"); rates are asked for at the steps where something
-happens, at those beside them, and at some in between, in no order.
+Logits are small in most cases. In some one sample has all of them too large for `exp` ("large"), or its label's is so
+low that the softmax is 0 there ("low"). Rates are asked for at the steps where something happens, at those beside
+them, and at some in between, in no order.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def logits(shapes: Shapes, incoming: bool = False, smoothing: bool = False) -> C
             z = 2 * rng.standard_normal((n, k))
             labels = rng.integers(0, k, n)
             labels[0], labels[-1] = z[0].argmin(), z[-1].argmax()
-            z += FAR["large"] * (far == "large")
+            z[-1] += FAR["large"] * (far == "large")
             z[0, labels[0]] += FAR["low"] * (far == "low")
             arrays: dict[str, Array] = {"logits": z, "labels": labels}
             if incoming:

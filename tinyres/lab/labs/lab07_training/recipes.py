@@ -77,6 +77,15 @@ UPDATE = (
     _NO_MOMENTUM,
     _WHOLE_VELOCITY,
     _UPHILL,
+    told(
+        "velocity of the other sign",
+        "the velocity is momentum * v - g' and is added to the weights: here it is a sum of gradients",
+        slip(
+            velocity=lambda v, g, momentum: momentum * v - g,
+            look_ahead=lambda g, new, old, momentum: momentum * new - g,
+            moved=lambda w, direction, lr: w + lr * direction,
+        ),
+    ),
     _NO_RATE,
     _OLD_VELOCITY,
     told(
@@ -86,6 +95,13 @@ UPDATE = (
     ),
     told("decay forgotten", "the weights do not decay", slip(decayed=lambda g, w, decay: g)),
     told("decay twice", "the decay is added twice", slip(decayed=lambda g, w, decay: g + 2 * decay * w)),
+    told(
+        "decay beside the velocity too",
+        "the decay is in the velocity and moves the weights once more beside it",
+        lambda case: slip(
+            moved=lambda w, direction, lr: w - lr * direction - lr * case.params["weight_decay"] * case.arrays["w"]
+        )(case),
+    ),
     told(
         "decay turned",
         "the decay is subtracted: that lets weights grow",
@@ -116,6 +132,11 @@ UPDATE = (
         "Nesterov without the gradient",
         "Nesterov's step is momentum * v' alone: the gradient is added",
         slip(look_ahead=lambda g, new, old, momentum: momentum * new),
+    ),
+    told(
+        "Nesterov without decay",
+        "Nesterov's step is g + momentum * v', the decay being left out of its first part: g' has it",
+        lambda case: slip(look_ahead=lambda g, new, old, momentum: case.arrays["g"] + momentum * new)(case),
     ),
     told(
         "Nesterov without momentum",

@@ -31,11 +31,17 @@ def _overflowing_softmax(logits: Array) -> Array:
     return e / e.sum(1, keepdims=True)
 
 
-def _overflowing_gradient(case: Case) -> Results:
-    with np.errstate(all="ignore"):
-        p = _overflowing_softmax(case.arrays["logits"].astype(case.dtype)).astype(np.float64)
-    p[np.arange(len(p)), case.arrays["labels"]] -= 1
-    return {"dlogits": case.arrays["dloss"] * p / len(p)}
+def _unsafe_gradient(shift: Callable[[Array], Array]) -> Callable[[Case], Results]:
+    """The softmax in the case's own type, something else than the row's largest logit taken away."""
+
+    def instead(case: Case) -> Results:
+        logits = case.arrays["logits"].astype(case.dtype)
+        with np.errstate(all="ignore"):
+            p = _overflowing_softmax(logits - shift(logits)).astype(np.float64)
+        p[np.arange(len(p)), case.arrays["labels"]] -= 1
+        return {"dlogits": case.arrays["dloss"] * p / len(p)}
+
+    return instead
 
 
 VALUE = (
@@ -43,6 +49,11 @@ VALUE = (
         "max not subtracted",
         "the largest logit is not taken away first: exp overflows",
         instead=_in_its_type(lambda z, labels: np.mean(np.log(np.exp(z).sum(1)) - _own(z, labels))),
+    ),
+    told(
+        "max of the whole batch",
+        "the largest logit of the whole batch is taken away: where a row has only small ones, all exps become 0",
+        instead=_in_its_type(lambda z, labels: np.mean(np.log(np.exp(z - z.max()).sum(1)) - _own(z - z.max(), labels))),
     ),
     told(
         "log of a probability that became 0",
@@ -102,6 +113,15 @@ VALUE = (
     ),
 )
 
+
+def _exps(logits: Array) -> Array:
+    return np.exp(logits - logits.max(1, keepdims=True))
+
+
+def _log_softmax(logits: Array) -> Array:
+    return logits - logits.max(1, keepdims=True) - np.log(_exps(logits).sum(1, keepdims=True))
+
+
 _NO_N = told(
     "not divided by N",
     "the gradient is that of the sum of the losses: the loss is their mean, so divide by N",
@@ -119,7 +139,22 @@ GRADIENT = (
     told(
         "max not subtracted",
         "the largest logit is not taken away first: exp overflows, and infinity by infinity is no number",
-        instead=_overflowing_gradient,
+        instead=_unsafe_gradient(lambda logits: logits.dtype.type(0)),
+    ),
+    told(
+        "max of the whole batch",
+        "the largest logit of the whole batch is taken away: where a row has only small ones, all exps become 0",
+        instead=_unsafe_gradient(np.max),
+    ),
+    told(
+        "every label in every row",
+        "1 is subtracted at all labels in all rows: `p[:, labels]`; each row has its own, `p[np.arange(N), labels]`",
+        slip(target=lambda labels, like: np.isin(np.arange(like.shape[1]), labels) * np.ones((len(like), 1))),
+    ),
+    told(
+        "normalised over the samples",
+        "the exps are divided by their sum over the samples: over the classes of each sample",
+        slip(probabilities=lambda logits: _exps(logits) / _exps(logits).sum(0)),
     ),
     told(
         "divided by the classes",
@@ -155,19 +190,14 @@ GRADIENT = (
     told(
         "not normalised",
         "the exps are not divided by their sum",
-        slip(probabilities=lambda logits: np.exp(logits - logits.max(1, keepdims=True))),
+        slip(probabilities=_exps),
     ),
     told(
         "log of the softmax",
         "the log of the softmax stands where the softmax is wanted",
-        slip(probabilities=lambda logits: _log_softmax(logits)),
+        slip(probabilities=_log_softmax),
     ),
 )
-
-
-def _log_softmax(logits: Array) -> Array:
-    z = logits - logits.max(1, keepdims=True)
-    return z - np.log(np.exp(z).sum(1, keepdims=True))
 
 
 SMOOTHED = (

@@ -58,6 +58,7 @@ MULTI_STEP = (
         "the base is divided by divisor * k: by divisor to the power k",
         slip(divided=lambda base, divisor, passed: base / (divisor * passed) if passed else base),
     ),
+    told("never divided", "the rate stays the base", slip(passed=lambda t, milestones: 0)),
     told("always 10", "the divisor is taken for 10", slip(divided=lambda base, divisor, passed: base / 10.0**passed)),
     told(
         "multiplied",
@@ -75,17 +76,17 @@ COSINE = (
     told(
         "start forgotten",
         "the wave begins at step 0: it begins at `start`",
-        slip(part=lambda t, start, total: t / total),
+        slip(part=lambda t, start, total: t / total if t >= start else 0.0),
     ),
     told(
         "length from 0",
         "the way is (step - start) / total: it is total - start long",
-        slip(part=lambda t, start, total: (t - start) / total),
+        slip(part=lambda t, start, total: (t - start) / total if t < total else 1.0),
     ),
     told(
         "start not taken from the step",
         "the way is step / (total - start): start is taken from the step as well",
-        slip(part=lambda t, start, total: t / (total - start)),
+        slip(part=lambda t, start, total: t / (total - start) if start <= t < total else float(t >= total)),
     ),
     told(
         "one step ahead",
@@ -103,6 +104,7 @@ COSINE = (
         slip(clip=lambda part: min(part, 1.0)),
     ),
     told("not bounded", "the wave runs before `start` and after `total`", slip(clip=lambda part: part)),
+    told("constant", "the rate stays the base", slip(wave=lambda part: 1.0)),
     told(
         "not halved",
         "1 + cos is not halved: the base is its largest value",
