@@ -19,8 +19,9 @@ Array = Any
 
 def positions(size: tuple[int, ...], window: tuple[int, ...], stride: int, padding: tuple[int, ...]) -> tuple[int, int]:
     """Where a window fits into an image of `size` (H, W): so many rows I and columns J of positions."""
-    top, bottom, left, right = padding
-    return (size[0] + top + bottom - window[0]) // stride + 1, (size[1] + left + right - window[1]) // stride + 1
+    rows = size[0] + padding[0] + padding[1] - window[0]
+    columns = size[1] + padding[2] + padding[3] - window[1]
+    return rows // stride + 1, columns // stride + 1
 
 
 def pad(x: Array, padding: tuple[int, ...]) -> Array:

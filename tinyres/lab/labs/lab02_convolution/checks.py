@@ -119,7 +119,7 @@ CHECKS = {
         reference.forward,
         recipes.FORWARD,
         terms,
-        Speed(2, (3, 10, 30), many_pixels),
+        Speed(2, (5, 25, 100), many_pixels),
     ),
     "conv.dilated": Checks(
         dilated(DILATED), dilated(HIDDEN_DILATED), reference.dilated, recipes_variants.DILATED, terms

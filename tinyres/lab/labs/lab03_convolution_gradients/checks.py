@@ -102,15 +102,15 @@ CHECKS = {
         reference.images,
         recipes_input.INPUT,
         terms_of_images,
-        Speed(2, (3, 10, 30), lambda rng: of_images(with_errors(rng, SPEED.draw(rng)))),
+        Speed(2, (5, 25, 100), lambda rng: of_images(with_errors(rng, SPEED.draw(rng)))),
     ),
-    "conv.dilated_gradients": Checks(
+    "grad.dilated": Checks(
         dilated(DILATED), dilated(HIDDEN_DILATED), reference.dilated, recipes_variants.DILATED, terms_of_both
     ),
-    "conv.circular_gradients": Checks(
+    "grad.circular": Checks(
         drawn(CIRCULAR), drawn(HIDDEN_CIRCULAR), reference.circular, recipes_variants.CIRCULAR, terms_of_both
     ),
-    "conv.channels_first_gradients": Checks(
+    "grad.channels_first": Checks(
         drawn(PUBLIC[1:-1], channels_first),
         drawn(HIDDEN, channels_first),
         reference.channels_first,

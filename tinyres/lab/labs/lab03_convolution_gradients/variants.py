@@ -54,7 +54,7 @@ def conv2d_dilated_gradients(
     dx : array, shape [N, H, W, C]
     dw : array, shape [R, S, C, F]
     """
-    # BEGIN SOLUTION conv.dilated_gradients
+    # BEGIN SOLUTION grad.dilated
     # STEP the filters with holes, as in the forward pass: zeros between the taps
     # STEP dx by those
     # STEP the gradient of all their taps; dw has only those that are no holes
@@ -83,7 +83,7 @@ def conv2d_circular_gradients(x: Array, w: Array, dy: Array, *, stride: int, pad
     dx : array, shape [N, H, W, C]
     dw : array, shape [R, S, C, F]
     """
-    # BEGIN SOLUTION conv.circular_gradients
+    # BEGIN SOLUTION grad.circular
     # STEP the images with the other side around them, as in the forward pass; dw by those, without padding
     # STEP the gradient of those larger images
     # STEP each of their rows is one of x: add up those that are the same one; then columns likewise
@@ -119,7 +119,7 @@ def conv2d_channels_first_gradients(
     dx : array, shape [N, C, H, W]
     dw : array, shape [F, C, R, S]
     """
-    # BEGIN SOLUTION conv.channels_first_gradients
+    # BEGIN SOLUTION grad.channels_first
     # STEP x, w and dy with their axes in our order
     # STEP both gradients, each with its axes moved back
     x, dy = x.transpose(0, 2, 3, 1), dy.transpose(0, 2, 3, 1)
