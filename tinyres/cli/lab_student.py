@@ -27,9 +27,9 @@ class List:
         for lab in catalogue.labs():
             lock = begun.get(lab.id)
             mark = _mark(lock) if lock else ""
-            print(f"{lab.id:<26}{lab.title:<44}{lab.minutes:>4} min {lab.points:>5g} points  {mark}".rstrip())
+            print(f"{lab.id:<26}{lab.title:<46}{lab.minutes:>4} min {lab.points:>5g} points  {mark}".rstrip())
             for task in lab.tasks:
-                print(f"    {task.key:<22}{task.title:<52}  {_best(lock, task.key)}".rstrip())
+                print(f"    {task.key:<26}{task.title:<62}  {_best(lock, task.key)}".rstrip())
         print("\n`tinyres lab start LAB` begins one, in a folder of its own.")
         return 0
 
