@@ -63,10 +63,10 @@ class Grade:
             raise ConfigError(
                 f"--jobs {self.jobs} --limit {self.limit:g}: no negative jobs, and a limit above 0, please."
             )
-        labs = [catalogue.lab(self.lab)] if self.lab else catalogue.labs()
-        wanted = {source.file for lab in labs for source in lab.sources}
+        named = catalogue.lab(self.lab) if self.lab else None
+        wanted = {source.file for source in named.sources} if named else catalogue.files()
         submissions, notes = gather.gather(self.targets, wanted)
-        lab = labs[0] if self.lab else grade.lab_of(submissions)
+        lab = named or grade.lab_of(submissions)
         seed = self.seed
         seeds = grade.seeds(self.key or grade.key_of(self.out)) if seed is None else lambda name: seed
         how = grade.Grading(lab, self.out, seeds, self.jobs or machine.cores(), self.limit, again=self.again)

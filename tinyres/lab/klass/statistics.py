@@ -98,7 +98,7 @@ def outcomes(lab: Lab, reports: Sequence[Report]) -> dict[str, Counter[str]]:
 
 
 def mistakes(reports: Sequence[Report]) -> list[Mistake]:
-    """Mistakes that have a name, and errors of a line, the most frequent first.
+    """Mistakes that have a name, what is peculiar about other differences, and errors; the most frequent first.
 
     Each counts once a submission, however many cases it spoiled; a line that breaks several tasks counts in the first.
     """
@@ -108,7 +108,7 @@ def mistakes(reports: Sequence[Report]) -> list[Mistake]:
         first: dict[str, str] = {}  # line -> the first task that it breaks
         for task in report.tasks:
             for case in task.cases:
-                sentence = case.cause if case.recipes else _general(case.problem) if case.kind in OWN else ""
+                sentence = case.cause if case.recipes else _general(case.problem if case.kind in OWN else case.cause)
                 line = LINE.match(case.problem) if case.kind == "error" else None
                 if case.passed or not sentence or (line and first.setdefault(line[0], task.key) != task.key):
                     continue
