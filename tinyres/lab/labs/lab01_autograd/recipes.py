@@ -134,6 +134,22 @@ def _search(starts: list[Any], behind: Callable[[Any], list[Any]], take: int = -
     return list(found.values())
 
 
+def _recursion(starts: list[Any], behind: Callable[[Any], list[Any]], first: bool) -> list[Any]:
+    """In the order in which a recursion would come to the nodes (`first`), or be done with them."""
+    seen: set[int] = set()
+    found: list[Any] = []
+    rest: list[tuple[Any, bool]] = [(start, False) for start in reversed(starts)]
+    while rest:
+        node, done = rest.pop()
+        if done or node.order in seen:
+            found += [node] * (done and not first)
+            continue
+        seen.add(node.order)
+        found += [node] * first
+        rest += [(node, True), *((each, False) for each in reversed(behind(node)))]
+    return found
+
+
 def _sorted(nodes: list[Any]) -> list[Any]:
     return sorted(nodes, key=lambda node: node.order)
 
@@ -174,6 +190,22 @@ REACHABLE = (
         "as-found-by-level",
         "the list is in the order in which a queue finds the nodes, level by level: sort it by order",
         lambda s, b: _search(s, b, 0),
+    ),
+    _found(
+        "as-found-by-level-reversed",
+        "the list is in the order of discovery, level by level, turned round: sort it by order",
+        lambda s, b: _search(s, b, 0)[::-1],
+    ),
+    _found(
+        "as-entered",
+        "the list is in the order in which a recursion comes to the nodes: sort it by order",
+        lambda s, b: _recursion(s, b, first=True),
+    ),
+    _found(
+        "as-left",
+        "the list is in the order in which a recursion is done with the nodes: inputs do come first in it, but it is "
+        "not by the time at which nodes were made, as is asked",
+        lambda s, b: _recursion(s, b, first=False),
     ),
     _found("once-for-each-user", "a node is listed once for each use of it: remember which you have seen", _each_path),
     _found(
