@@ -79,6 +79,8 @@ class Sandbox:
         self._printed, self._printed_bytes = bytearray(), 0
         self._broken: Answer | None = None  # no worker starts
         self._failed: dict[str, Answer] = {}  # files that cannot be imported
+        self._own: dict[str, str] = {}  # path in the worker -> name
+        self._lines: dict[str, list[str]] = {}
         self._loaded: set[str] = set()  # by this worker
         self._called: set[str] = set()
         self._ids = itertools.count(1)
@@ -99,7 +101,7 @@ class Sandbox:
         shapes : mapping
             Shape and dtype of each result, by name: what `out` is made from.
         twice : bool
-            Once more on fresh copies of the inputs, for `again`.
+            Once more on fresh copies of the inputs, for `again`; one limit of time holds for both.
         """
         limits = self.lab.limits
         if problem := self._ready(task):
@@ -109,7 +111,7 @@ class Sandbox:
         header = {**request.header(task, case, shapes), "op": "call", "twice": twice}
         start = time.perf_counter()
         try:
-            said, arrays = self._ask(header, request.arrays(case), seconds * (1 + twice), request.most(case, shapes))
+            said, arrays = self._ask(header, request.arrays(case), seconds, request.most(case, shapes))
         except Ended as ended:
             return self._ended(ended)
         return self._answer(task, said, arrays, time.perf_counter() - start)
@@ -189,6 +191,8 @@ class Sandbox:
         lab, limits = self.lab, self.lab.limits
         self._scratch = Path(os.path.realpath(tempfile.mkdtemp(prefix="tinyres-lab-")))
         texts = submission.modules(lab, self._texts, self._others, self._scratch)
+        self._own = {text["path"]: text["name"] for text in texts if text.get("own", True)}
+        self._lines = {text["name"]: text["text"].splitlines() for text in texts if text.get("own", True)}
         for text in texts:
             path = Path(text["path"])
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -263,14 +267,13 @@ class Sandbox:
 
     def _ended(self, ended: Ended, when: str = "") -> Answer:
         """What to say of a worker that is gone; the next call gets a fresh one."""
-        own = {str(self._scratch / name): name for name in self._texts}
-        where = next((self._line(own[path], line) for path, line in ended.places if path in own), "")
+        where = next((self._line(self._own[path], line) for path, line in ended.places if path in self._own), "")
         self.close()
         return Answer(kind=ended.kind, problem=f"{where}: {ended.text}{when}" if where else ended.text + when)
 
     def _line(self, name: str, number: int) -> str:
         """`conv.py, line 12, "y = x @ w"`, from the text that this process has read."""
-        lines = self._texts.get(name, "").splitlines()
+        lines = self._lines.get(name, [])
         if not 0 < number <= len(lines):
-            return name if name in self._texts else ""
+            return name if name in self._lines else ""
         return f"{name}, line {number}, `{lines[number - 1].strip()[:120]}`"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyres.errors import LabError
+from tinyres.lab import catalogue
 from tinyres.lab.task import Lab
 
 PACKAGE = Path(__file__).parents[1]
@@ -57,18 +58,23 @@ def library_text(module: str) -> str:
 
 
 def modules(lab: Lab, texts: Mapping[str, str], others: Mapping[str, Path], scratch: Path) -> list[dict[str, Any]]:
-    """All that a submission may import by text, as `worker/imports.py` takes it: the student's own files first."""
+    """All that a submission may import by text, as `worker/imports.py` takes it: the student's own files first.
+
+    Files of earlier labs come with what their labs provide.
+    """
     full = {source.file: source.module for source in lab.sources}
     found: list[dict[str, Any]] = []
     for name, text in texts.items():
         module = full.get(name, name.removesuffix(".py"))
-        found.append({"module": module, "path": str(scratch / name), "text": text})
+        found.append({"module": module, "path": str(scratch / name), "name": name, "text": text})
     for module, path in others.items():
         if module not in full.values():
-            earlier = scratch / "earlier" / module / path.name
-            found.append({"module": module, "path": str(earlier), "text": source_text(path)})
+            name = f"{path.parent.name}/{path.name}"
+            there = {"module": module, "path": str(scratch / "earlier" / name), "name": name}
+            found.append({**there, "text": source_text(path), "earlier": True})
     taken = {each["module"] for each in found}
-    for module in lab.provides:
+    labs = [each for each in catalogue.labs() if others and {source.module for source in each.sources} & others.keys()]
+    for module in dict.fromkeys(module for each in (lab, *labs) for module in each.provides):
         if module not in taken:
             given = scratch / "given" / (module + ".py")
             found.append({"module": module, "path": str(given), "text": library_text(module), "own": False})

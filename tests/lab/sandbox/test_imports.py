@@ -9,16 +9,18 @@ import pytest
 from tinyres.lab.worker.imports import Map, Text, imported
 
 TEXTS = [
-    Text("tinyres.kernels.on_numpy.conv", "/s/conv.py", "import torch\n"),
-    Text("helper", "/s/helper.py", ""),
-    Text("random", "/s/random.py", ""),
+    Text("tinyres.kernels.on_numpy.conv", "/s/conv.py", "import torch\n", "conv.py"),
+    Text("helper", "/s/helper.py", "", "helper.py"),
+    Text("random", "/s/random.py", "", "random.py"),
     Text("tinyres.kernels.on_numpy.blocks", "/s/given/blocks.py", "import jax", own=False),
 ]
 
 
 def map_of(*texts: Text, allowed: tuple[str, ...] = ()) -> tuple[Map, list[str]]:
     said: list[str] = []
-    return Map(texts or TEXTS, {"tinyres.tensor": {"Tensor": int}}, allowed, said.append), said
+    return Map(
+        texts or TEXTS, {"tinyres.tensor": {"Tensor": int}}, allowed, lambda name, sentence: said.append(sentence)
+    ), said
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,7 @@ def test_forbidden(name):
     with pytest.raises(ModuleNotFoundError):
         known.find_spec(name)
     assert said[0].startswith(f"imports {name}: ")
-    known, said = map_of(Text("a", "/s/a.py", f"\nimport {name}\n"))
+    known, said = map_of(Text("a", "/s/a.py", f"\nimport {name}\n", "a.py"))
     assert known.look()[0].startswith(f"imports {name}: ")
     assert known.look()[1:] == ("a.py", 2)
 
@@ -84,6 +86,15 @@ def test_a_shim_may_have_modules_below_it():
     assert known.find_spec("tinyres.tensor").submodule_search_locations == []
     assert known.find_spec("tinyres.tensor.more").submodule_search_locations is None
     assert imported("from tinyres.tensor import Tensor, more", known) == []
+
+
+def test_an_earlier_lab_may_need_what_is_not_here():
+    known, _ = map_of(Text("tinyres.autograd", "/s/earlier/autograd.py", "import tinyres.function", earlier=True))
+    assert known.look() == ("", "", 0)
+    known, _ = map_of(
+        Text("tinyres.autograd", "/s/earlier/autograd.py", "import jax", "lab01/autograd.py", earlier=True)
+    )
+    assert known.look()[1:] == ("lab01/autograd.py", 1)
 
 
 def test_one_module_under_two_names(monkeypatch):

@@ -141,10 +141,22 @@ def test_the_number_of_results(run):
     assert "not the 2 arrays y, z" in run("def f(x, *, k): return x", task=TWO, shapes=SHAPES_OF_TWO).last.problem
 
 
+def test_nan_that_was_computed_is_a_result(run):
+    answer = run("import numpy as np\ndef f(x, *, k, out): out[...] = np.nan").last
+    assert answer.problem == ""
+    assert np.isnan(answer.results["y"]).all()
+
+
 def test_inputs_come_back_as_they_are_after_the_call(run):
     answer = run("def f(x, *, k, out):\n    out[...] = x\n    x[0, 0] = 7\n", twice=True).last
     assert answer.inputs["x"][0, 0] == 7
     assert answer.results["y"][0, 0] == answer.again["y"][0, 0] == 0
+
+
+def test_two_calls_have_the_time_of_one(run):
+    source = "import time\ndef f(x, *, k, out):\n    time.sleep(0.4)\n    out[...] = x\n"
+    outcome = run(source, twice=True, limits=replace(LAB.limits, first=0.6))
+    assert "was not done after 0.6 s" in outcome.last.problem
 
 
 def test_a_file_that_fails_is_not_imported_again(run):
@@ -167,7 +179,10 @@ def test_files_of_a_folder(tmp_path):
     (tmp_path / "linked.py").symlink_to(Path(__file__))
     earlier = tmp_path / "other"
     earlier.mkdir()
-    (earlier / "earlier.py").write_text("def add(a, b): return a + b\n")
+    (earlier / "earlier.py").write_text(
+        "try: import tinyres.ops\nexcept ImportError: pass\ndef add(a, b): return a + b\n"
+        "if __name__ == 'broken':\n    pass\n"
+    )
     lab = replace(LAB, provides=("tinyres.kernels.on_numpy.blocks",))
     with Sandbox(lab, tmp_path, others={"tinyres.kernels.earlier": earlier / "earlier.py"}) as sandbox:
         answer = sandbox.call(TASK, CASE, SHAPES)

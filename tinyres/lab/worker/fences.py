@@ -39,13 +39,13 @@ class Fence:
     own: dict[str, str]  # path of a student's file -> its name
     noticed: list[tuple[str, str, str, int]] = field(default_factory=list)
 
-    def line(self, mine: bool = False) -> tuple[str, int]:
-        """The student's line that is being executed; with `mine`, only if no other package was called by it."""
+    def place(self, mine: bool = False) -> tuple[str, int]:
+        """Path and line of the student's that is being executed; with `mine`, only if it called no other package."""
         frame = _getframe(1)
         while frame is not None:
             path = frame.f_code.co_filename
             if path in self.own:
-                return self.own[path], frame.f_lineno
+                return path, frame.f_lineno
             foreign = PACKAGES in path or not path.startswith((STANDARD, HERE, "<frozen"))
             if mine and foreign:
                 break
@@ -54,9 +54,9 @@ class Fence:
 
     def notice(self, kind: str, text: str, mine: bool = False) -> None:
         """Remember it, and stop it."""
-        name, number = self.line(mine)
-        if name or not mine:
-            self.noticed.append((kind, text, name, number))
+        path, number = self.place(mine)
+        if path or not mine:
+            self.noticed.append((kind, text, self.own.get(path, ""), number))
         raise Trespass(kind, text)
 
     def hook(self, event: str, args: tuple[Any, ...]) -> None:

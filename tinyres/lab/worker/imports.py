@@ -42,17 +42,17 @@ FRAMEWORKS = [
 
 @dataclass(frozen=True)
 class Text:
-    """A module by its text: its full name, the path under which it is compiled, and whether a student wrote it."""
+    """A module by its text: its full name, the path under which it is compiled, and whether a student wrote it.
+
+    A file of an earlier lab may name modules of tinyres that are not here; those are not found, and nothing more.
+    """
 
     module: str
     path: str
     text: str
+    name: str = ""  # of a student's file, as messages say it
     own: bool = True
-
-    @property
-    def name(self) -> str:
-        """Of the file."""
-        return os.path.basename(self.path)
+    earlier: bool = False
 
 
 def kernel(op: str, name: str, **declared: Any) -> Callable[[Any], Any]:
@@ -68,7 +68,7 @@ class Map(importlib.abc.MetaPathFinder):
     texts : modules by their text
     shims : names of a module, by its full name
     allowed : frameworks that this lab may use after all
-    refuse : called with a sentence when the student's own code imports what it must not; raises
+    refuse : called with a name and a sentence when somebody imports what must not be; raises if that is a student
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class Map(importlib.abc.MetaPathFinder):
         texts: Iterable[Text],
         shims: Mapping[str, Mapping[str, object]],
         allowed: Sequence[str],
-        refuse: Callable[[str], None],
+        refuse: Callable[[str, str], None],
     ) -> None:
         self.texts = {text.module: text for text in texts}
         self.shims = {"tinyres.kernels.registry": {"kernel": kernel}, **shims}
-        mine = {text.name.removesuffix(".py"): text.module for text in self.texts.values() if text.own}
+        mine = {os.path.basename(text.path)[:-3]: text.module for text in self.texts.values() if text.own}
         self.short = {name: module for name, module in mine.items() if name not in (*sys.stdlib_module_names, "numpy")}
         self.forbidden = {"tinyres", *FRAMEWORKS} - set(allowed)
         self.refuse = refuse
@@ -97,7 +97,7 @@ class Map(importlib.abc.MetaPathFinder):
         if self.knows(name) or name in self.packages or name in self.short:
             return importlib.machinery.ModuleSpec(name, Runner(self), is_package=name in self.parents)
         if name.split(".")[0] in self.forbidden:
-            self.refuse(_refusal(name))
+            self.refuse(name, _refusal(name))
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return None
 
@@ -106,7 +106,7 @@ class Map(importlib.abc.MetaPathFinder):
         for text in self.texts.values():
             if text.own:
                 for name, line in imported(text.text, self):
-                    if name.split(".")[0] in self.forbidden:
+                    if name.split(".")[0] in self.forbidden - ({"tinyres"} if text.earlier else set()):
                         return _refusal(name), text.name, line
         return "", "", 0
 

@@ -76,6 +76,7 @@ class Submission:
     def __init__(self, header: Header) -> None:
         self.texts = [imports.Text(**text) for text in header["texts"]]
         self.own = {text.path: text.name for text in self.texts if text.own}
+        self.earlier = {text.path for text in self.texts if text.earlier}
         self.fence = fences.Fence(header["scratch"], header["package"], self.own)
         self.adapter: Header = {}
         if header["adapter"]:
@@ -95,8 +96,9 @@ class Submission:
         self.modules = Modules(self.texts)
         self.waiting: tuple[Header, dict[str, Array]] | None = None
 
-    def _refuse(self, sentence: str) -> None:
-        if self.fence.line(mine=True)[0]:
+    def _refuse(self, name: str, sentence: str) -> None:
+        path = self.fence.place(mine=True)[0]
+        if path and not (path in self.earlier and name.split(".")[0] == "tinyres"):
             self.fence.notice("refused", sentence)
 
     def answer(self, header: Header, arrays: dict[str, Array]) -> Answer:
