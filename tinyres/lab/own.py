@@ -224,8 +224,8 @@ class _Files:
 
 def _look(paths: Mapping[str, Path], free: set[str], home: Path) -> None:
     """Refuse what a file imports and must not, before anything runs."""
-    texts = [Text(module, str(path), submission.source_text(path)) for module, path in paths.items()]
-    sentence, name, line = Map(texts, {module: {} for module in free}, (), lambda sentence: None).look()
+    texts = [Text(module, str(path), submission.source_text(path), name=path.name) for module, path in paths.items()]
+    sentence, name, line = Map(texts, {module: {} for module in free}, (), lambda *said: None).look()
     if sentence:
         raise LabError(f"{home / name}, line {line}: it {sentence}.")
 
