@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from tinyres.lab.labs.lab05_residual import cases, recipes, recipes_block, recipes_flow, recipes_variants, reference
+from tinyres.lab.labs.lab05_residual import (
+    cases,
+    recipes,
+    recipes_block,
+    recipes_flow,
+    recipes_relu,
+    recipes_variants,
+    reference,
+)
 from tinyres.lab.task import Case, Checks, Recipe, Results
 
 Draw = Callable[..., Iterator[Case]]
@@ -58,9 +66,9 @@ def depth(case: Case) -> float:
 
 
 CHECKS = {
-    "relu.forward": checked(cases.plain, reference.relu, recipes.RELU, what="forward"),
-    "relu.gradient": checked(cases.plain, reference.relu_gradient, recipes.RELU_GRADIENT, what="gradient"),
-    "relu.add": checked(cases.plain, reference.add_relu, recipes.ADD_RELU, what="add"),
+    "relu.forward": checked(cases.plain, reference.relu, recipes_relu.RELU, what="forward"),
+    "relu.gradient": checked(cases.plain, reference.relu_gradient, recipes_relu.RELU_GRADIENT, what="gradient"),
+    "relu.add": checked(cases.plain, reference.add_relu, recipes_relu.ADD_RELU, what="add"),
     "shortcut.pad": checked(cases.padded, reference.pad_shortcut, recipes.PAD),
     "shortcut.pad_gradient": checked(cases.padded_back, reference.pad_shortcut_gradient, recipes.PAD_GRADIENT),
     "project.forward": checked(

@@ -188,100 +188,86 @@ BLOCK = (
 )
 
 
-def _ways(name: str, sentence: str, formula: Callable[..., dict[str, Array]]) -> Recipe:
-    """Gradients by another formula; what it does not say is right."""
-
-    def instead(case: Case) -> Results:
-        a = case.arrays
-        found = formula(*(a[key] for key in ("dy", "x", "hidden", "y", "w1", "w2")))
-        return {**reference.block_gradient(case), **found}
-
-    return Recipe(name, SAME + sentence, instead=instead)
+def _step(name: str, sentence: str, **steps: Any) -> Recipe:
+    """Another step on the way back: one of the STEPS of the reference."""
+    return Recipe(name, SAME + sentence, before=lambda case: case.but(**steps))
 
 
-def _gradients(dsum: Array, along: Array, x: Array, hidden: Array, inner: Array, w1: Array, w2: Array) -> Results:
-    """`dsum` goes into the branch, `along` takes the shortcut, `inner` is the mask of the first ReLU."""
-    dhidden = (dsum @ w2.T) * inner
-    return {
-        "dx": dhidden @ w1.T + along,
-        "dw1": np.einsum("nhwc,nhwm->cm", x, dhidden),
-        "dw2": np.einsum("nhwm,nhwc->mc", hidden, dsum),
-    }
-
-
-def _block_gradient(name: str, sentence: str, change: Callable[..., tuple[Array, Array, Array]]) -> Recipe:
-    def formula(dy: Array, x: Array, hidden: Array, y: Array, w1: Array, w2: Array) -> Results:
-        dsum, along, inner = change(dy, dy * (y > 0), hidden)
-        return _gradients(dsum, along, x, hidden, inner, w1, w2)
-
-    return _ways(name, sentence, formula)
+def _only(name: str, sentence: str, formula: Callable[[dict[str, Array]], dict[str, Array]]) -> Recipe:
+    """Some of the results by another formula, from the arrays."""
+    return Recipe(name, SAME + sentence, after=lambda results, case: {**results, **formula(case.arrays)})
 
 
 def _sum_over(a: Array, b: Array) -> Array:
     return np.einsum("nhwa,nhwb->ab", a, b)
 
 
+def _halved(results: Results, case: Case) -> Results:
+    return {**results, "dx": results["dx"] / 2}
+
+
 BLOCK_GRADIENT = (
-    _block_gradient(
+    _step(
         "branch-only",
         "x gets only what came through the branch: the gradient of the shortcut is missing",
-        lambda dy, g, hidden: (g, 0 * g, hidden > 0),
+        along=lambda dsum, dy, x: 0 * dsum,
     ),
-    _ways(
+    _only(
         "shortcut-only",
         "x gets only what came along the shortcut: the gradient of the branch is missing",
-        lambda dy, x, hidden, y, w1, w2: {"dx": dy * (y > 0)},
+        lambda a: {"dx": a["dy"] * (a["y"] > 0)},
     ),
-    _block_gradient(
+    Recipe(
         "halved",
-        "the gradient is shared out, half to each way: a sum hands the whole to both",
-        lambda dy, g, hidden: (g / 2, g / 2, hidden > 0),
+        SAME + "the gradients of the two ways are averaged, or each gets half: a sum hands the whole to both",
+        after=_halved,
     ),
-    _block_gradient(
+    _step(
         "shortcut-halved",
         "the shortcut hands on half of the gradient: it hands on all of it",
-        lambda dy, g, hidden: (g, g / 2, hidden > 0),
+        along=lambda dsum, dy, x: dsum / 2,
     ),
-    _block_gradient(
+    _step(
         "shortcut-past-the-relu",
         "the shortcut's gradient goes past the last ReLU: the ReLU stands after the sum, its mask is for both ways",
-        lambda dy, g, hidden: (g, dy, hidden > 0),
+        along=lambda dsum, dy, x: dy,
     ),
-    _block_gradient(
-        "no-last-mask",
-        "the last ReLU has no mask: dy goes on where y was 0, too",
-        lambda dy, g, hidden: (dy, dy, hidden > 0),
-    ),
-    _block_gradient(
+    _step("no-last-mask", "the last ReLU has no mask: dy goes on where y was 0, too", last=lambda dy, y: dy),
+    _step(
         "branch-past-the-relu",
         "the branch's gradient goes past the last ReLU: its mask is for both ways",
-        lambda dy, g, hidden: (dy, g, hidden > 0),
+        branch=lambda dsum, dy: dy,
     ),
-    _block_gradient("no-inner-mask", "the ReLU between the layers has no mask", lambda dy, g, hidden: (g, g, 1.0)),
-    _block_gradient(
-        "inner-mask-everything",
+    _step("no-inner-mask", "the ReLU between the layers has no mask", inner=lambda gradient, hidden: gradient),
+    _step(
+        "times-hidden",
         "the gradient through the first ReLU is multiplied by hidden itself: the derivative of ReLU is 1 or 0",
-        lambda dy, g, hidden: (g, g, hidden),
+        inner=lambda gradient, hidden: gradient * hidden,
     ),
-    _block_gradient(
+    _step(
+        "inner-mask-from-the-gradient",
+        "the mask of the first ReLU is made from the gradient: where hidden was positive decides",
+        inner=lambda gradient, hidden: np.maximum(gradient, 0),
+    ),
+    _step(
         "last-mask-from-dy",
         "the mask of the last ReLU is made from dy: where y was positive decides",
-        lambda dy, g, hidden: (dy * (dy > 0), dy * (dy > 0), hidden > 0),
+        last=lambda dy, y: np.maximum(dy, 0),
     ),
-    _ways(
-        "dx-added-to-x",
-        "x itself is added in the gradient: what comes along the shortcut is the gradient, not the value",
-        lambda dy, x, hidden, y, w1, w2: {"dx": _gradients(dy * (y > 0), x, x, hidden, hidden > 0, w1, w2)["dx"]},
+    _step(
+        "x-added",
+        "x itself is added in its gradient: what comes along the shortcut is the gradient, not the value",
+        along=lambda dsum, dy, x: x,
     ),
-    _ways(
+    _only(
         "dw1-without-mask",
         "dw1 is made with a gradient that has not gone through the first ReLU",
-        lambda dy, x, hidden, y, w1, w2: {"dw1": _sum_over(x, (dy * (y > 0)) @ w2.T)},
+        lambda a: {"dw1": _sum_over(a["x"], (a["dy"] * (a["y"] > 0)) @ a["w2"].T)},
     ),
-    _ways(
+    _only(
         "dw2-without-mask",
         "dw2 is made with dy, before the last ReLU's mask",
-        lambda dy, x, hidden, y, w1, w2: {"dw2": _sum_over(hidden, dy)},
+        lambda a: {"dw2": _sum_over(a["hidden"], a["dy"])},
     ),
     Recipe(
         "mean-over-images",

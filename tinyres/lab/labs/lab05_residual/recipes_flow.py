@@ -53,57 +53,45 @@ LAYER = (
 )
 
 
-def _layer_back(name: str, sentence: str, formula: Callable[[Array, Array, Array, bool], Array]) -> Recipe:
-    def instead(case: Case) -> Results:
-        return {"dh": formula(case.arrays["dy"], case.arrays["h"], case.arrays["w"], case.params["normed"])}
-
-    return Recipe(name, SAME + sentence, instead=instead)
+def _step(name: str, sentence: str, **steps: Any) -> Recipe:
+    """One of the LAYER_STEPS of the reference done wrong."""
+    return Recipe(name, SAME + sentence, before=lambda case: case.but(**steps))
 
 
-def _through_norm(dz: Array, h: Array, normed: bool) -> Array:
-    """The gradient of batch norm, where it is there."""
-    if not normed:
-        return dz
-    z, inverse = reference.standard(h)
-    return inverse * (dz - dz.mean(0) - z * (dz * z).mean(0))
-
-
-def _constant_statistics(dy: Array, h: Array, w: Array, normed: bool) -> Array:
-    dz = (dy @ w.T) * (_z(h, normed) > 0)
-    return dz * reference.standard(h)[1] if normed else dz
+def _mask_first(case: Case) -> Results:
+    """The mask on dy, before the product."""
+    masked = case.arrays["dy"] * (_z(case.arrays["h"], case.params["normed"]) > 0)
+    return reference.layer_gradient(case.but({"dy": masked}, relu=lambda dz, z, h: dz))
 
 
 LAYER_GRADIENT = (
-    _layer_back("no-mask", "the ReLU has no mask", lambda dy, h, w, normed: _through_norm(dy @ w.T, h, normed)),
-    _layer_back(
+    _step("no-mask", "the ReLU has no mask", relu=lambda dz, z, h: dz),
+    _step(
         "mask-from-h",
         "the mask is made from h: with batch norm it is BN(h) that goes into the ReLU",
-        lambda dy, h, w, normed: _through_norm((dy @ w.T) * (h > 0), h, normed),
+        relu=lambda dz, z, h: dz * (h > 0),
     ),
-    _layer_back(
+    _step(
         "mask-from-the-gradient",
         "the mask is made from the gradient: what went into the ReLU decides",
-        lambda dy, h, w, normed: _through_norm(_cut(dy @ w.T), h, normed),
+        relu=lambda dz, z, h: _cut(dz),
     ),
-    _layer_back(
+    _step(
+        "times-z",
+        "the gradient is multiplied by the ReLU's result: its derivative is 1 or 0",
+        relu=lambda dz, z, h: dz * _cut(z),
+    ),
+    Recipe(
         "mask-at-the-wrong-end",
-        "the mask is applied to dy, before the product: the ReLU stands before w",
-        lambda dy, h, w, normed: _through_norm((dy * (_z(h, normed) > 0)) @ w.T, h, normed),
+        SAME + "the mask is applied to dy, before the product: the ReLU stands before w",
+        instead=_mask_first,
     ),
-    _layer_back(
-        "weight-not-turned",
-        "dy is multiplied by w: on the way back by its transpose",
-        lambda dy, h, w, normed: _through_norm((dy @ w) * (_z(h, normed) > 0), h, normed),
-    ),
-    _layer_back(
-        "batch-norm-left-out",
-        "the gradient does not go back through batch norm",
-        lambda dy, h, w, normed: (dy @ w.T) * (_z(h, normed) > 0),
-    ),
-    _layer_back(
+    _step("weight-not-turned", "dy is multiplied by w: on the way back by its transpose", product=lambda dy, w: dy @ w),
+    _step("batch-norm-left-out", "the gradient does not go back through batch norm", norm=lambda dz, h: dz),
+    _step(
         "statistics-constant",
         "batch norm's mean and variance are taken for constants: they depend on h",
-        _constant_statistics,
+        norm=lambda dz, h: dz * reference.standard(h)[1],
     ),
 )
 
@@ -178,6 +166,16 @@ NORMS = (
         "reversed",
         SAME + "the norms begin with that at the output: h_0 comes first",
         after=lambda results, case: {"norms": results["norms"][::-1]},
+    ),
+    Recipe(
+        "input-missing",
+        SAME + "the norm at h_0 is missing: L layers have L + 1 places",
+        after=lambda results, case: {"norms": results["norms"][1:]},
+    ),
+    Recipe(
+        "output-missing",
+        SAME + "the norm at h_L, that of dy itself, is missing: L layers have L + 1 places",
+        after=lambda results, case: {"norms": results["norms"][:-1]},
     ),
     _norms("squared", "the root is left out", norm=lambda gradient: (gradient**2).sum()),
     _norms(

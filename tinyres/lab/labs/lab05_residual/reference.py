@@ -90,15 +90,30 @@ def block(case: Case) -> Results:
 
 
 def block_gradient(case: Case) -> Results:
-    """Along the branch, along the shortcut, and added."""
+    """Along the branch, along the shortcut, and added. Its steps can be exchanged, for mistakes on purpose."""
     dy, x, hidden, y, w1, w2 = (case.arrays[name] for name in ("dy", "x", "hidden", "y", "w1", "w2"))
-    dsum = np.where(y > 0, dy, 0.0)
-    dbefore = np.where(hidden > 0, np.einsum("nhwc,mc->nhwm", dsum, w2), 0.0)
+    steps = {**STEPS, **case.params}
+    dsum = steps["last"](dy, y)
+    dbranch = steps["branch"](dsum, dy)
+    dbefore = steps["inner"](np.einsum("nhwc,mc->nhwm", dbranch, w2), hidden)
     return {
-        "dx": dsum + np.einsum("nhwm,cm->nhwc", dbefore, w1),
+        "dx": steps["along"](dsum, dy, x) + np.einsum("nhwm,cm->nhwc", dbefore, w1),
         "dw1": np.einsum("nhwc,nhwm->cm", x, dbefore),
-        "dw2": np.einsum("nhwm,nhwc->mc", hidden, dsum),
+        "dw2": np.einsum("nhwm,nhwc->mc", hidden, dbranch),
     }
+
+
+def _masked(gradient: Array, y: Array) -> Array:
+    """Back through a ReLU, by its result."""
+    return np.where(y > 0, gradient, 0.0)
+
+
+STEPS: dict[str, Any] = {
+    "last": _masked,
+    "branch": lambda dsum, dy: dsum,
+    "along": lambda dsum, dy, x: dsum,
+    "inner": _masked,
+}
 
 
 def standard(h: Array) -> tuple[Array, Array]:
@@ -114,13 +129,24 @@ def layer(case: Case) -> Results:
 
 
 def layer_gradient(case: Case) -> Results:
-    """Its transpose."""
+    """Its transpose. Its steps can be exchanged, for mistakes on purpose."""
     dy, h, w = (case.arrays[name] for name in ("dy", "h", "w"))
-    z, inverse = standard(h) if case.params["normed"] else (h, None)
-    dz = np.where(z > 0, dy @ w.T, 0.0)
-    if inverse is None:
-        return {"dh": dz}
-    return {"dh": inverse * (dz - dz.mean(0) - z * (dz * z).mean(0))}
+    normed, steps = case.params["normed"], {**LAYER_STEPS, **case.params}
+    z = standard(h)[0] if normed else h
+    dz = steps["relu"](steps["product"](dy, w), z, h)
+    return {"dh": steps["norm"](dz, h) if normed else dz}
+
+
+def _norm_gradient(dz: Array, h: Array) -> Array:
+    z, inverse = standard(h)
+    return inverse * (dz - dz.mean(0) - z * (dz * z).mean(0))
+
+
+LAYER_STEPS: dict[str, Any] = {
+    "product": lambda dy, w: dy @ w.T,
+    "relu": lambda dz, z, h: _masked(dz, z),
+    "norm": _norm_gradient,
+}
 
 
 def gradient_norms(case: Case) -> Results:
