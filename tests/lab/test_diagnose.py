@@ -159,9 +159,15 @@ def test_a_recipe_that_stumbles_or_warns_harms_nobody(conv):
 
     broken = Recipe("broken", "equals what you get if it breaks", before=stumble)
     noisy = Recipe("noisy", "equals what you get if it divides", after=lambda r, c: {"y": r["y"] / np.zeros(1)})
+    warns = Recipe(
+        "warns",
+        "equals what you get if it warns",
+        after=lambda r, c: {"y": r["y"] + (3 if np.isnan(np.mean([])) else 0)},
+    )
     mute = Recipe("mute", "equals what you get if there is nothing", after=lambda r, c: {})
-    task = replace(conv, checks=replace(conv.checks, recipes=(broken, noisy, mute, *conv.checks.recipes)))
+    task = replace(conv, checks=replace(conv.checks, recipes=(broken, noisy, warns, mute, *conv.checks.recipes)))
     assert set(named(task, lambda case: windows(case, turned=True))) == {("flipped",)}
+    assert set(named(task, lambda case: {"y": windows(case)["y"] + 3})) == {("warns",)}
 
 
 def test_recipes_may_write_into_what_they_get(conv):
@@ -172,6 +178,7 @@ def test_recipes_may_write_into_what_they_get(conv):
     doubled = Recipe("doubled", "equals what you get if y is doubled", after=twice)
     task = replace(conv, checks=replace(conv.checks, recipes=(doubled, *conv.checks.recipes)))
     assert set(named(task, lambda case: windows(case, double=2.0))) == {("doubled",)}
+    assert set(named(task, lambda case: windows(case, double=0.5))) == {("halved",)}
 
 
 @pytest.mark.parametrize("kind", [complex, object, "U3"])

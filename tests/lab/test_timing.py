@@ -38,6 +38,17 @@ def test_ratio_and_steps(toy, loops, faked, right, tmp_path):
     assert len(naive.calls) == timing.WARM + timing.ROUNDS >= 6
 
 
+def test_quick_calls_are_repeated(toy, loops, faked, right, tmp_path):
+    """Which makes the clock's own time small, and changes no ratio."""
+    loops(0.05)
+    theirs, counts = faked(right, seconds=0.001), []
+    measure = theirs.time
+    theirs.time = lambda task, case, shapes, count: counts.append(count) or measure(task, case, shapes, count)
+    report = check.check(toy, tmp_path, seed=1, keys=("toy.conv",), timed=True)
+    assert report.tasks[0].speed.ratio == pytest.approx(50)
+    assert counts == [1] + [20] * (timing.WARM - 1 + timing.ROUNDS)
+
+
 @pytest.mark.parametrize(("seconds", "points"), [(1.0, 0.0), (0.5, 2.0), (0.051, 2.0), (0.05, 4.0)])
 def test_points_come_in_steps(toy, loops, faked, right, tmp_path, seconds, points):
     loops(0.5)

@@ -142,10 +142,9 @@ def gap(case: Case, expected: Results, got: Results, names: Sequence[str], terms
 
 
 def worst(expected: Array, got: Array, mask: Array) -> tuple[int, ...]:
-    """The index of what is not a number, or else of the largest error."""
+    """The index of what is not a number (for argmax, NaN is the largest), or else of the largest error."""
     with np.errstate(all="ignore"):
         error = np.where(mask, np.abs(np.asarray(got, np.float64) - expected), -1.0)
-    error[mask & ~np.isfinite(error)] = np.inf
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(error)), error.shape))
 
 

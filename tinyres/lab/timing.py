@@ -61,7 +61,7 @@ def speed(sandbox: Sandbox, lab: Lab, task: Task, rng: np.random.Generator) -> S
                 if names := wrong(case, expected, answer.results, terms):
                     return _none(wanted, f"at the size that is timed, {case.name}, {' and '.join(names)} is wrong")
                 if turn < 0:
-                    counts[name] = min(max(1, math.ceil(LEAST / max(seconds, 1e-9))), MOST)
+                    counts[name] = min(max(1, math.ceil(LEAST * count / max(seconds, 1e-9))), MOST)
                 else:
                     taken[name].append(seconds / count)
     ratio = statistics.median(taken["loops"]) / statistics.median(taken["theirs"])
