@@ -90,9 +90,9 @@ def test_cases_are_of_the_seed_and_differ_in_every_axis(key):
     assert {case.layout for case in first} == {"contiguous", "strided"}
 
 
-def run(task, case):
-    """The library's function as a submission: in the case's type and layout, into arrays of NaN."""
-    module = next(source.module for source in LAB.sources if source.file == task.file)
+def run(task, case, module=None):
+    """A function, the library's by default, as a submission: in the case's type and layout, into arrays of NaN."""
+    module = module or next(source.module for source in LAB.sources if source.file == task.file)
     arrays = []
     for name in task.arrays:
         array = case.arrays[name].astype(case.dtype)
@@ -115,6 +115,14 @@ def test_the_library_is_a_solution_with_room_to_spare(key):
         assert not names, gap(case, expected, got, names, terms)
         for name, right in expected.items():
             assert not differs(right, got[name], tolerance(case, right, terms) / 8).any(), (case.name, name)
+
+
+@pytest.mark.parametrize("key", [task.key for task in LAB.tasks if task.checks.speed])
+def test_the_naive_loops_are_right(key):
+    task = LAB.task(key)
+    for case in [task.checks.speed.case(np.random.default_rng(1)).rounded(), *cases(task)]:
+        got = run(task, case, "tinyres.lab.labs.lab04_batch_norm.naive")
+        assert not wrong(case, task.checks.reference(case), got, task.checks.terms(case)), case.name
 
 
 def school(case):

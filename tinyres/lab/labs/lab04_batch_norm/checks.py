@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinyres.lab.labs.lab04_batch_norm import cases, recipes, recipes_backward, reference
-from tinyres.lab.task import Case, Checks
+from tinyres.lab.task import Case, Checks, Speed
 
 
 def _values(case: Case) -> float:
@@ -17,6 +17,7 @@ def _everything(case: Case) -> float:
     return float(case.arrays["x"].size)
 
 
+LARGE = cases.Setting((4, 9, 8, 32), 0.01)  # what is timed
 PARAMETERS, INPUT = "dy x mean variance", "dy x gamma mean variance dgamma dbeta"
 CHECKS = {
     "bn.statistics": Checks(
@@ -38,6 +39,7 @@ CHECKS = {
         reference.batch_norm,
         recipes.STATISTICS + recipes.NORMALISING + recipes.TRAINING,
         _values,
+        Speed(2, (5, 15), lambda rng: next(cases.training([LARGE])(rng))),
     ),
     "bn.running": Checks(
         cases.running(cases.RUNNING),
@@ -58,6 +60,7 @@ CHECKS = {
         reference.input_gradient,
         recipes_backward.INPUT,
         _values,
+        Speed(2, (5, 15), lambda rng: next(cases.gradients([LARGE], INPUT)(rng))),
     ),
     "bn.group": Checks(
         cases.training(cases.GROUPED),

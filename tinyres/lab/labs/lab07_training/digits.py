@@ -29,8 +29,8 @@ class Run(NamedTuple):
     every: int = 1  # every second, third, ... image
 
 
-PUBLIC = (Run(4, 32, 5), Run(12, 50, 4), Run(12, 32, 4, "sorted"), Run(25, 32, 4))
-HIDDEN = (Run(5, 32, 5), Run(12, 40, 4, "sorted"), Run(25, 48, 4), Run(24, 20, 10, every=4))
+PUBLIC = (Run(4, 32, 5), Run(12, 50, 4), Run(12, 32, 4, "sorted"), Run(16, 32, 4))
+HIDDEN = (Run(5, 32, 5), Run(12, 40, 4, "sorted"), Run(16, 48, 4), Run(24, 20, 10, every=4))
 
 
 @functools.cache

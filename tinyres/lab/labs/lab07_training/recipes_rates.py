@@ -81,7 +81,7 @@ COSINE = (
     told(
         "length from 0",
         "the way is (step - start) / total: it is total - start long",
-        slip(part=lambda t, start, total: (t - start) / total if t < total else 1.0),
+        slip(part=lambda t, start, total: (t - start) / total if t <= total else 1.0),
     ),
     told(
         "start not taken from the step",
