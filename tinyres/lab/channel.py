@@ -26,7 +26,7 @@ from tinyres.lab.worker import guard
 
 Array = Any
 MAIN = Path(guard.__file__).with_name("main.py")
-WATCH = 0.05  # seconds between two looks at the worker's memory
+WATCH = 0.05 if os.path.isdir("/proc/self") else 0.5  # seconds between two looks at the worker's memory
 LAST_WORDS = 0.3  # seconds in which a worker that hangs may tell where
 PRINTS = 16  # times what is kept of the output may be printed by one request
 STACK = 1 << 14  # bytes of stacks that are kept
@@ -75,7 +75,7 @@ class Worker:
         theirs = request, answer, stack, control, report
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-B", "-u", str(MAIN), packages, *map(str, theirs)],
+                [sys.executable, "-I", "-u", str(MAIN), packages, *map(str, theirs)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -12,8 +12,10 @@ the same user. What the fence lacks on this machine is in `notes`.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -32,6 +34,7 @@ from tinyres.lab.request import Shapes
 from tinyres.lab.task import Case, Lab, Results, Task
 
 KINDS = ("error", "missing", "contract", "memory", "fence", "refused")  # that a worker may claim
+SCRATCH = "tinyres-lab-"
 SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/opt", "/proc", "/sys", "/dev")  # always readable
 START = 60.0  # seconds in which a worker must be there, the student's files apart
 BASE = 128  # megabytes that Python and NumPy have themselves
@@ -114,7 +117,7 @@ class Sandbox:
             said, arrays = self._ask(header, request.arrays(case), seconds, request.most(case, shapes))
         except Ended as ended:
             return self._ended(ended)
-        return self._answer(task, said, arrays, time.perf_counter() - start)
+        return self._answer(task, case, said, arrays, time.perf_counter() - start, twice)
 
     def time(self, task: Task, case: Case, shapes: Shapes, count: int) -> tuple[float, Answer]:
         """Seconds that `count` calls take together by this process's clock, and the results of the last.
@@ -128,14 +131,14 @@ class Sandbox:
         try:
             said, _ = self._ask({**header, "op": "time"}, request.arrays(case), limits.first, most)
             if "kind" in said:
-                return 0.0, self._answer(task, said, {}, 0.0)
+                return 0.0, self._answer(task, case, said, {}, 0.0)
             start = time.perf_counter()
             said, _ = self._ask({**header, "op": "go", "count": count}, {}, limits.first, most)
             seconds = time.perf_counter() - start
             if "kind" not in said:
                 said, arrays = self._ask({**header, "op": "results"}, {}, limits.call, most)
-                return seconds, self._answer(task, said, arrays, seconds)
-            return 0.0, self._answer(task, said, {}, 0.0)
+                return seconds, self._answer(task, case, said, arrays, seconds)
+            return 0.0, self._answer(task, case, said, {}, 0.0)
         except Ended as ended:
             return 0.0, self._ended(ended)
 
@@ -158,8 +161,9 @@ class Sandbox:
         if self._worker is not None:
             kept, count = kept + bytes(self._worker.output), count + self._worker.printed
         kept = kept[: self.lab.limits.printed]
+        said = re.sub(rf"\S*/{SCRATCH}\w+/", "", kept.decode("utf-8", "replace"))  # warnings name a file with its path
         more = f"\n... and {count - len(kept)} more bytes" if count > len(kept) else ""
-        return kept.decode("utf-8", "replace") + more
+        return said + more
 
     def _ready(self, task: Task) -> Answer | None:
         """A worker that has imported the task's file; otherwise what was in the way."""
@@ -189,7 +193,7 @@ class Sandbox:
         if self._broken:
             return self._broken
         lab, limits = self.lab, self.lab.limits
-        self._scratch = Path(os.path.realpath(tempfile.mkdtemp(prefix="tinyres-lab-")))
+        self._scratch = Path(os.path.realpath(tempfile.mkdtemp(prefix=SCRATCH)))
         texts = submission.modules(lab, self._texts, self._others, self._scratch)
         self._own = {text["path"]: text["name"] for text in texts if text.get("own", True)}
         self._lines = {text["name"]: text["text"].splitlines() for text in texts if text.get("own", True)}
@@ -209,7 +213,7 @@ class Sandbox:
             "allowed": [package.split("-")[0] for package in lab.requires],
             "scratch": str(self._scratch),
             "package": os.path.realpath(submission.PACKAGE),
-            "unread": [str(submission.PACKAGE), str(self._folder.parent), str(Path.home())],
+            "unread": [str(submission.PACKAGE), str(self._folder.parent), *_private()],
             "read": [*SYSTEM, sys.prefix, sys.base_prefix, sys.exec_prefix, numpy_folder],
             "memory": 0 if submission.on_gpu(lab) else limits.memory,
             "cpu": limits.cpu,
@@ -234,7 +238,9 @@ class Sandbox:
         assert self._worker is not None
         return self._worker.ask({**header, "id": next(self._ids)}, arrays, seconds, most)
 
-    def _answer(self, task: Task, said: dict[str, Any], arrays: Results, seconds: float) -> Answer:
+    def _answer(
+        self, task: Task, case: Case, said: dict[str, Any], arrays: Results, seconds: float, twice: bool = False
+    ) -> Answer:
         """What the worker claims, in order."""
         if "kind" in said:
             return self._problem(said)
@@ -244,7 +250,8 @@ class Sandbox:
             parts.get(part, {})[name] = array
         results = {name: parts["out"][name] for name in task.results if name in parts["out"]}
         again = {name: parts["again"][name] for name in task.results if name in parts["again"]}
-        if len(results) != len(task.results):
+        whole = len(results) == len(task.results) and parts["in"].keys() == case.arrays.keys()
+        if not whole or (twice and again.keys() != results.keys()):
             return Answer(kind="fence", problem="sent an answer of its own instead of the worker's")
         return Answer(results, parts["in"], again or None, seconds)
 
@@ -277,3 +284,11 @@ class Sandbox:
         if not 0 < number <= len(lines):
             return name if name in self._lines else ""
         return f"{name}, line {number}, `{lines[number - 1].strip()[:120]}`"
+
+
+def _private() -> list[str]:
+    """Folders of the grading process where other submissions, results or another copy of the library may lie."""
+    folders = [os.path.expanduser("~"), tempfile.gettempdir()]
+    with contextlib.suppress(FileNotFoundError):
+        folders.append(os.getcwd())
+    return folders

@@ -106,7 +106,12 @@ ERRORS = {
     "no function": ("f = 3", "missing", "f is not in f.py"),
     "other parameters": ("def f(x): return x", "contract", "unexpected keyword argument 'k'"),
     "nothing": ("def f(x, *, k): pass", "contract", "f returned nothing for y, not an array"),
-    "nothing into out": ("def f(x, *, k, out): pass", "contract", "f wrote nothing into `out` and returned nothing"),
+    "nothing into out": ("def f(x, *, k, out): pass", "contract", "f returned nothing and left `out` NaN: either"),
+    "added to out": (
+        "def f(x, *, k, out):\n    out[...] += k * x",
+        "contract",
+        "added to (`+=`) as if it came with zeros",
+    ),
     "past out": ("def f(x, *, k, out): return x", "contract", "left `out` as it was"),
     "objects": ("import numpy as np\ndef f(x, *, k): return x.astype(object)", "contract", "an array of object for y"),
     "a list": ("def f(x, *, k): return x.tolist()", "contract", "f returned a list for y"),
@@ -139,6 +144,11 @@ def test_the_number_of_results(run):
         in run("def f(x, *, k): return x, x, x", task=TWO, shapes=SHAPES_OF_TWO).last.problem
     )
     assert "not the 2 arrays y, z" in run("def f(x, *, k): return x", task=TWO, shapes=SHAPES_OF_TWO).last.problem
+
+
+def test_a_warning_names_the_file_alone(run):
+    outcome = run("import numpy as np\ndef f(x, *, k, out): out[...] = np.log(-x)")
+    assert outcome.printed.startswith("f.py:2: RuntimeWarning")
 
 
 def test_nan_that_was_computed_is_a_result(run):

@@ -54,7 +54,11 @@ def invoke(
     value = function(*inputs, **params, out=tuple(outs.values()) if len(outs) > 1 else next(iter(outs.values())))
     if all(array.size and untouched(array) for array in outs.values()):
         if value is None:
-            raise Contract("wrote nothing into `out` and returned nothing")
+            blank = "NaN" if any(array.dtype.kind == "f" for array in outs.values()) else "without values"
+            raise Contract(
+                f"returned nothing and left `out` {blank}: either nothing was written into it, or it was added to (`+=`) "
+                "as if it came with zeros"
+            )
         raise Contract("returned its result but left `out` as it was: write into it, `out[...] = ...`")
     return outs
 

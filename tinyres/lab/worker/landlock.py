@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from collections.abc import Iterable
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # system calls, of the same number on every architecture
@@ -41,11 +42,10 @@ def restrict(unread: Iterable[str], read: Iterable[str], written: Iterable[str])
     read : exceptions from that
     written : folders in which everything may be done
     """
-    try:
+    version = -1
+    if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         version = libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), VERSION_FLAG)
-    except (OSError, AttributeError):
-        version = -1
     if version < 1:
         return "Landlock is missing here: reading and writing outside its folder is noticed, not prevented"
     handled = FILES.get(version, EVERY_FILE)

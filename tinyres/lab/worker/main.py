@@ -39,6 +39,7 @@ def main(request: int, answer: int, stack: int, control: int, report: int) -> No
 
     for name in [name for name in sys.modules if name.split(".")[0] == "tinyres"]:
         del sys.modules[name]
+    sys.dont_write_bytecode = True  # from here on nothing is written outside the scratch folder
     serve.serve(request, answer, stack)
 
 
