@@ -66,6 +66,10 @@ def plain(rng: Rng, what: str, hidden: bool = False) -> Iterator[Case]:
         else:
             arrays = {"a": first, "b": second}
         yield Case(named(shape), arrays, hidden=hidden, **settings)
+    if what != "gradient" and not hidden:
+        spoilt = {name: rng.standard_normal((2, 1, 3, 4)) for name in arrays}
+        spoilt[min(spoilt)][1, 0, 2, :2] = np.nan
+        yield Case("N2-1x3-C4-two-NaN", spoilt)
 
 
 def padded(rng: Rng, hidden: bool = False) -> Iterator[Case]:

@@ -19,6 +19,11 @@ def _x(name: str, sentence: str, formula: Callable[[Array], Array]) -> Recipe:
 
 RELU = (
     _x(
+        "nan-swallowed",
+        "a NaN becomes 0, because x > 0 is false for it: whoever hides a NaN hides the place where things went wrong",
+        lambda x: np.where(x > 0, x, 0),
+    ),
+    _x(
         "leaky",
         "a hundredth of what is negative gets through: that is leaky ReLU",
         lambda x: np.where(x > 0, x, 0.01 * x),
@@ -78,6 +83,11 @@ def _cut(x: Array) -> Array:
 
 
 ADD_RELU = (
+    _sum(
+        "nan-swallowed",
+        "a NaN becomes 0, because a comparison with it is false: it has to stay",
+        lambda a, b: np.where(a + b > 0, a + b, 0),
+    ),
     _sum(
         "relu-before-the-sum", "the ReLU comes before the sum, in both ways: add first", lambda a, b: _cut(a) + _cut(b)
     ),
