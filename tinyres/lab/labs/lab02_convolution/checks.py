@@ -57,7 +57,8 @@ def drawn(geometries: Sequence[Geometry], change: Callable[[Case], Case] = lambd
 def of_images(case: Case) -> Case:
     """Without filters: what im2col is given."""
     x, w = case.arrays["x"], case.arrays["w"]
-    return replace(case, arrays={"x": x}, params={"window": w.shape[:2], **case.params})
+    name = case.name.replace(f"-F{w.shape[3]}-", "-")
+    return replace(case, name=name, arrays={"x": x}, params={"window": w.shape[:2], **case.params})
 
 
 def of_padding(case: Case) -> Case:

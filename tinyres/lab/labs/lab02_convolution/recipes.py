@@ -104,6 +104,8 @@ FILTERS = (
         "the filters are turned by 180 degrees: this is cross-correlation, as everywhere in deep learning",
         before=given("w", lambda w: w[::-1, ::-1]),
     ),
+    known("turned in rows only", "the filters run backwards in r", before=given("w", lambda w: w[::-1])),
+    known("turned in columns only", "the filters run backwards in s", before=given("w", lambda w: w[:, ::-1])),
     known(
         "taps exchanged",
         "r and s are exchanged: columns in the order (s, r, c) meet filters in the order (r, s, c)",
@@ -154,6 +156,11 @@ RESULTS = (
         "filters first",
         "a product [F, N*I*J] is reshaped to [N,I,J,F]: its axes have to be moved (transpose)",
         after=changed("y", lambda y: rewritten(y, (3, 0, 1, 2))),
+    ),
+    known(
+        "channels first",
+        "each image [F,I,J] is given the shape [I,J,F]: its axes have to be moved (transpose)",
+        after=changed("y", lambda y: rewritten(y, (0, 3, 1, 2))),
     ),
     known("last window missing", LAST, after=changed("y", without_last)),
     known("mean of the window", "the products of a window are averaged; their sum is wanted", after=mean_of_window),

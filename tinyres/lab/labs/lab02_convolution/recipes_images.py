@@ -63,6 +63,11 @@ SIDES = (
         "the image starts at row `left` and column `top`: padding is (top, bottom, left, right)",
         before=placed(lambda p: (p[2], p[0] + p[1] - p[2], p[0], p[2] + p[3] - p[0])),
     ),
+    known(
+        "top on every side",
+        "the image starts at row `top` and column `top`: padding is (top, bottom, left, right)",
+        before=placed(lambda p: (p[0], p[1], p[0], p[2] + p[3] - p[0])),
+    ),
 )
 SAME_IMAGE = known("first image only", "every image is taken for the first of the batch", before=given("x", same_image))
 WINDOWS = (
@@ -75,6 +80,11 @@ WINDOWS = (
         "counted from the end",
         "the rows and columns that the stride leaves over are left out in front: the first window begins at the start",
         before=counted_from_the_end,
+    ),
+    known(
+        "padding counted twice",
+        "the windows of the padded image begin at (-top, -left): in the padded image, the first one begins at (0, 0)",
+        before=placed(lambda p: (2 * p[0], p[1] - p[0], 2 * p[2], p[3] - p[2])),
     ),
     known(
         "no stride",

@@ -26,6 +26,21 @@ ORDER = (
         "dy, its filters moved to the front, is reshaped to [N*I*J, F]: after that move only [F, N*I*J] is right",
         before=of_errors(lambda dy: rewritten(dy, (3, 0, 1, 2))),
     ),
+    known(
+        "positions moved, then reshaped",
+        "dy, its i and j exchanged, is reshaped to [N*I*J, F]: after that move its rows are (n, j, i)",
+        before=of_errors(lambda dy: rewritten(dy, (0, 2, 1, 3))),
+    ),
+    known(
+        "errors as channels first",
+        "each image's errors are read as [F,I,J]: they lie in memory as [I,J,F]",
+        before=of_errors(lambda dy: misread(dy, (0, 3, 1, 2))),
+    ),
+    known(
+        "errors turned",
+        "the errors of each image run backwards: nothing is to be turned but, for dx, the filters",
+        before=of_errors(lambda dy: dy[:, ::-1, ::-1]),
+    ),
 )
 STRIDE = (
     known("no stride", "errors and windows are one pixel apart: it is `stride` pixels", before=apart(False, False)),

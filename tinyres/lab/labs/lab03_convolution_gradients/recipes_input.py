@@ -72,6 +72,11 @@ CUT = (
         "dx is cut out at row `left`, column `top`: padding is (top, bottom, left, right)",
         before=placed(lambda p: (p[2], p[0] + p[1] - p[2], p[0], p[2] + p[3] - p[0])),
     ),
+    known(
+        "top on every side",
+        "dx is cut out at row `top`, column `top`: padding is (top, bottom, left, right)",
+        before=placed(lambda p: (p[0], p[1], p[0], p[2] + p[3] - p[0])),
+    ),
 )
 FILTERS = (
     known(
@@ -81,8 +86,13 @@ FILTERS = (
     ),
     known(
         "turned in rows only",
-        "the filters are mirrored in r only: both r and s run backwards",
+        "the filters run backwards in r only: both r and s do in the transposed convolution",
         before=given("w", lambda w: w[:, ::-1]),
+    ),
+    known(
+        "turned in columns only",
+        "the filters run backwards in s only: both r and s do in the transposed convolution",
+        before=given("w", lambda w: w[::-1]),
     ),
     known(
         "turned in every axis",

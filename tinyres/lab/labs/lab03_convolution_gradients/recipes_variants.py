@@ -29,7 +29,7 @@ def of(result: str, recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
     return tuple(replace(recipe, name=f"{result}: {recipe.name}") for recipe in recipes)
 
 
-BOTH = (*SIDES, *WINDOWS[:2], *ORDER, *STRIDE, *SOME)
+BOTH = (*SIDES, *WINDOWS[:3], *ORDER, *STRIDE, *SOME)
 EACH = (
     *of("dw", (*recipes_weight.FILTERS, *recipes_weight.SCALE)),
     *of("dx", recipes_input.FILTERS),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tinyres.kernels.on_numpy.parts import parts
 from tinyres.lab.labs.lab02_convolution.recipes_images import CIRCULAR, FILL, SAME_IMAGE, SIDES, WINDOWS
-from tinyres.lab.labs.lab02_convolution.slips import changed, kept, known, rewritten
+from tinyres.lab.labs.lab02_convolution.slips import changed, kept, known, misread, rewritten
 from tinyres.lab.labs.lab03_convolution_gradients.recipes_errors import ORDER, SOME, STRIDE
 from tinyres.lab.labs.lab03_convolution_gradients.slips import of_errors
 from tinyres.lab.task import Case, Results
@@ -18,9 +18,14 @@ def over_images(results: Results, case: Case) -> Results:
 
 
 def over_positions(results: Results, case: Case) -> Results:
+    """Divided by I*J."""
+    _, i, j, _ = case.arrays["dy"].shape
+    return {**results, "dw": results["dw"] / (i * j)}
+
+
+def over_all(results: Results, case: Case) -> Results:
     """Divided by N*I*J."""
-    dy = case.arrays["dy"]
-    return {**results, "dw": results["dw"] * dy.shape[3] / dy.size}
+    return over_positions(over_images(results, case), case)
 
 
 def last_part(case: Case) -> Case:
@@ -35,6 +40,13 @@ FILTERS = (
         "filters turned",
         "dw is turned by 180 degrees: this is cross-correlation, not convolution; only dx wants turned filters",
         after=changed("dw", lambda dw: dw[::-1, ::-1]),
+    ),
+    known("turned in rows only", "dw runs backwards in r", after=changed("dw", lambda dw: dw[::-1])),
+    known("turned in columns only", "dw runs backwards in s", after=changed("dw", lambda dw: dw[:, ::-1])),
+    known(
+        "filters in front",
+        "a product [R*S*C, F] is read as [F, R*S*C]: its last axis is that of the filters already",
+        after=changed("dw", lambda dw: misread(dw, (3, 0, 1, 2))),
     ),
     known(
         "taps exchanged",
@@ -63,9 +75,8 @@ SCALE = (
         "dw is divided by N: it is the sum over the images; the loss has averaged already",
         after=over_images,
     ),
-    known(
-        "mean over positions", "dw is divided by N*I*J: it is the sum over images and positions", after=over_positions
-    ),
+    known("mean over positions", "dw is divided by N*I*J: it is the sum over images and positions", after=over_all),
+    known("mean over an image", "dw is divided by I*J: it is the sum over images and positions", after=over_positions),
 )
 WEIGHT = (
     *FILTERS,
@@ -74,7 +85,7 @@ WEIGHT = (
     CIRCULAR,
     *SIDES,
     replace(SAME_IMAGE, name="one image for all"),
-    *WINDOWS[:2],
+    *WINDOWS[:3],
     *ORDER,
     *STRIDE,
     *SOME,
