@@ -39,22 +39,22 @@ def test_case_names_that_a_seed_has_drawn(lab, reports):
     assert [rate.name for rate in rates] == ["case 1", "case 2", "case 3", "case 1"]
 
 
-def test_a_mistake_counts_once_a_submission(reports):
-    found = statistics.mistakes([*reports, replace(reports[1], submission="fay")])
-    assert [(m.task, m.count, m.names) for m in found] == [("conv.weight", 2, ("bob", "fay"))]
+def test_a_mistake_counts_once_a_submission(lab, reports):
+    found = statistics.mistakes(lab, [*reports, replace(reports[1], submission="fay")])
+    assert [(m.tasks, m.names, m.named) for m in found] == [(("conv.weight",), ("bob", "fay"), True)]
     assert found[0].sentence == "equals what you get if dw is turned by 180 degrees"
 
 
-def test_an_error_is_told_without_the_line_and_once(reports):
+def test_an_error_is_told_without_the_line_and_for_all_tasks_together(lab, reports):
     def broken(report, number):
         problem = f"conv.py, line {number}, `y = {number} @ w`: ValueError: size {number} is different from 3"
         spoil = [replace(case, passed=False, recipes=(), problem=problem, kind="error") for case in right.cases[:2]]
         return replace(report, tasks=tuple(replace(task, cases=tuple(spoil)) for task in report.tasks))
 
     right = reports[0].tasks[0]
-    found = statistics.mistakes([broken(reports[0], 33), broken(reports[1], 5)])
-    assert [(m.task, m.count) for m in found] == [("conv.forward", 2)]
-    assert found[0].sentence == "ValueError: size # is different from #"
+    (found,) = statistics.mistakes(lab, [broken(reports[0], 33), broken(reports[1], 5)])
+    assert found.sentence == "ValueError: size # is different from #"
+    assert (found.tasks, found.names, found.named) == (("conv.forward", "conv.weight"), ("ada", "bob"), False)
 
 
 def test_where_everybody_is(lab, reports):

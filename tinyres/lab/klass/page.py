@@ -31,7 +31,7 @@ def page(lab: Lab, reports: Sequence[Report], date: str) -> str:
         _tiles(reports),
         _section("Points", _histogram(reports)),
         _section("Where they are", _outcomes(statistics.outcomes(lab, reports))),
-        _section("The most frequent mistakes", _mistakes(statistics.mistakes(reports), len(reports))),
+        _section("The most frequent mistakes", _mistakes(statistics.mistakes(lab, reports), len(reports))),
         _section("Tasks and cases", "".join(_task(task) for task in statistics.rates(lab, reports))),
         _section("To look at", _notices(statistics.notices(reports), "Nothing was refused, slow or odd.")),
         _section("Whose work is it?", COPIES + _notices(statistics.copies(reports), "Nothing stands out.")),
@@ -106,13 +106,13 @@ def _mistakes(found: Sequence[Mistake], total: int) -> str:
     if not found:
         return "<p>None was found.</p>"
     rows = [
-        f"<tr><td class=count>{mistake.count}</td><td>{_bar(mistake.count / total)}</td>"
-        f"<td><code>{escape(mistake.task)}</code></td><td>{escape(mistake.sentence)}"
-        f"<details><summary>who</summary>{escape(', '.join(mistake.names))}</details></td></tr>"
+        f"<tr><td class=count>{len(mistake.names)}</td><td>{_bar(len(mistake.names) / total)}</td>"
+        f"<td>{escape(mistake.sentence)}{_folded('who', ', '.join(mistake.names))}</td>"
+        f"<td>{'<br>'.join(f'<code>{escape(task)}</code>' for task in mistake.tasks)}</td></tr>"
         for mistake in found[:SHOWN]
     ]
     more = f"<p class=quiet>{len(found) - SHOWN} more, less frequent.</p>" if len(found) > SHOWN else ""
-    head = "<tr><th colspan=2>submissions</th><th>task</th><th>what was wrong</th></tr>"
+    head = "<tr><th colspan=2>submissions</th><th>what was wrong</th><th>spoiled</th></tr>"
     return f"<table>{head}{''.join(rows)}</table>{more}"
 
 
@@ -152,6 +152,10 @@ def _everybody(lab: Lab, reports: Sequence[Report]) -> str:
             f"<td>{_bar(share)}</td></tr>"
         )
     return f"<table><tr><th>submission</th>{head}<th colspan=2>total</th></tr>{''.join(rows)}</table>"
+
+
+def _folded(title: str, text: str) -> str:
+    return f"<details><summary>{title}</summary>{escape(text)}</details>"
 
 
 def _bar(share: float) -> str:

@@ -17,8 +17,7 @@ HOSTILE = {"timeout", "memory", "died", "refused", "fence", "printed"}  # proble
 OWN = {"error", "contract"}  # problems of the student's own lines
 REFUSED = "not graded"
 OUTCOMES = ("right", "named mistake", "wrong otherwise", "error", "contained", "not written", REFUSED)
-LINE = re.compile(r"[^,`]+, line \d+")  # "conv.py, line 33, `y = x @ w`: ValueError: ..."
-QUOTED = re.compile(r"^[^`]*, line \d+, `.*?`: ", re.DOTALL)
+QUOTED = re.compile(r"^[^`]*, line \d+, `.*?`: ", re.DOTALL)  # "conv.py, line 33, `y = x @ w`: ValueError: ..."
 NUMBER = re.compile(r"\d+")
 COPIED = 0.5  # of the solution's lines, from which on a teacher is told
 
@@ -48,12 +47,12 @@ class TaskRates:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A cause, in how many submissions it was found, and one sentence that says it."""
+    """A cause: the tasks that it spoiled, one sentence, in whose submissions, and whether it is a recipe's."""
 
-    task: str
+    tasks: tuple[str, ...]
     sentence: str
-    count: int
     names: tuple[str, ...]
+    named: bool
 
 
 @dataclass(frozen=True)
@@ -97,26 +96,28 @@ def outcomes(lab: Lab, reports: Sequence[Report]) -> dict[str, Counter[str]]:
     return found
 
 
-def mistakes(reports: Sequence[Report]) -> list[Mistake]:
+def mistakes(lab: Lab, reports: Sequence[Report]) -> list[Mistake]:
     """Mistakes that have a name, what is peculiar about other differences, and errors; the most frequent first.
 
-    Each counts once a submission, however many cases it spoiled; a line that breaks several tasks counts in the first.
+    Each counts once a submission, however many cases and tasks it spoiled: one task may stand on another.
     """
-    said: dict[tuple[str, ...], str] = {}
-    who: dict[tuple[str, ...], set[str]] = {}
+    said: dict[str, tuple[bool, str]] = {}
+    who: dict[str, set[str]] = {}
+    where: dict[str, set[str]] = {}
     for report in reports:
-        first: dict[str, str] = {}  # line -> the first task that it breaks
         for task in report.tasks:
             for case in task.cases:
-                sentence = case.cause if case.recipes else _general(case.problem if case.kind in OWN else case.cause)
-                line = LINE.match(case.problem) if case.kind == "error" else None
-                if case.passed or not sentence or (line and first.setdefault(line[0], task.key) != task.key):
-                    continue
-                key = (task.key, *(case.recipes or (sentence,)))
-                said.setdefault(key, sentence)
-                who.setdefault(key, set()).add(report.submission)
-    found = [Mistake(key[0], said[key], len(names), tuple(sorted(names))) for key, names in who.items()]
-    return sorted(found, key=lambda mistake: (-mistake.count, mistake.task, mistake.sentence))
+                sentence = case.cause or (_general(case.problem) if case.kind in OWN else "")
+                if sentence and not case.passed:
+                    key = NUMBER.sub("#", sentence)
+                    said.setdefault(key, (bool(case.recipes), sentence if case.recipes else key))
+                    who.setdefault(key, set()).add(report.submission)
+                    where.setdefault(key, set()).add(task.key)
+    found = [
+        Mistake(tuple(task.key for task in lab.tasks if task.key in where[key]), text, tuple(sorted(who[key])), named)
+        for key, (named, text) in said.items()
+    ]
+    return sorted(found, key=lambda mistake: (-len(mistake.names), not mistake.named, mistake.sentence))
 
 
 def notices(reports: Sequence[Report]) -> list[Notice]:
@@ -125,12 +126,13 @@ def notices(reports: Sequence[Report]) -> list[Notice]:
     for report in reports:
         if report.refused:
             found.append(Notice(report.submission, f"earns nothing: {report.refused}"))
+        problems: dict[str, list[str]] = {}  # -> the tasks in which it was met
         for task in report.tasks:
-            kinds = Counter(case.kind for case in task.cases if case.kind in HOSTILE)
-            for kind in kinds:
-                first = next(case for case in task.cases if case.kind == kind)
-                if first.problem not in report.refused:
-                    found.append(Notice(report.submission, f"{task.key}: {first.problem}"))
+            for problem in {case.problem: None for case in task.cases if case.kind in HOSTILE}:
+                problems.setdefault(problem, []).append(task.key)
+        for problem, keys in problems.items():
+            if problem not in report.refused:
+                found.append(Notice(report.submission, f"{', '.join(keys)}: {problem}"))
         found += [Notice(report.submission, note) for note in report.notes]
     return found
 
