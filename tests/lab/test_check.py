@@ -148,7 +148,16 @@ def test_a_task_stops_when_it_costs_too_many_workers(toy, faked, right, tmp_path
     fake = faked({**right, "toy.conv": lambda case, inputs: ("died", "gone")})
     cases = run(toy, tmp_path, hidden=True, keys=("toy.conv",)).tasks[0].cases
     assert [case.kind for case in cases] == ["died"] * 3 + ["stopped"] * 3
+    assert cases[-1].problem == "not run: 3 cases ended the process"
     assert len(fake.calls) == 3
+
+
+def test_after_that_the_next_task_may_cost_one(toy, faked, right, tmp_path):
+    fake = faked(dict.fromkeys(right, lambda case, inputs: ("memory", "too much")))
+    cases = run(toy, tmp_path).tasks[1].cases
+    assert [case.kind for case in cases] == ["memory", "stopped", "stopped"]
+    assert cases[-1].problem == "not run: a case ended the process"
+    assert len(fake.calls) == 4
 
 
 def test_slow_calls_are_not_repeated(toy, faked, right, tmp_path):

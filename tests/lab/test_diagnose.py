@@ -137,6 +137,29 @@ def test_passed_cases_tell_twins_apart(conv):
     assert set(found) == {("flipped-float32",)}
 
 
+def test_what_fits_one_case_by_accident_is_not_told(conv):
+    """A wrong filter everywhere that in one case, the smallest, comes to half the result."""
+
+    def mostly_unknown(case):
+        small = case.arrays["w"].shape[:2] == (1, 1)
+        return windows(case, double=0.5) if small else {"y": windows(case)["y"] ** 2}
+
+    assert set(named(conv, mostly_unknown)) == {()}
+
+
+def test_a_slip_that_shows_in_some_cases_is_told_beside_another(conv):
+    """One of two slips explains two of five failures, and nothing speaks against it."""
+
+    def two(case):
+        if case.params["stride"] > 1:
+            return windows(case, stride=1)
+        return {"y": windows(case)["y"] + 1}
+
+    found = named(conv, two, hidden=True)
+    assert len(found) == 6
+    assert found.count(("no-stride",)) == 2
+
+
 def test_nan_and_infinity_are_numbers_too(sums):
     def last_row_unwritten(results, case):
         results["dx"][-1] = np.nan

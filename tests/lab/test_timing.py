@@ -1,4 +1,4 @@
-"""Speed is a ratio of medians, and what is wrong has none."""
+"""Speed is a ratio of the best times, and what is wrong has none."""
 
 from __future__ import annotations
 
@@ -36,6 +36,21 @@ def test_ratio_and_steps(toy, loops, faked, right, tmp_path):
     assert naive.closed
     assert theirs.closed
     assert len(naive.calls) == timing.WARM + timing.ROUNDS >= 6
+
+
+def test_a_busy_machine_changes_nothing(toy, loops, faked, right, tmp_path):
+    """Whatever takes the processor away from some of the calls."""
+    loops(0.5)
+    theirs = faked(right, seconds=0.05)
+    measure, busy = theirs.time, iter([1, 1, 30, 4, 9, 1, 30])
+
+    def shared(*arguments):
+        seconds, answer = measure(*arguments)
+        return seconds * next(busy), answer
+
+    theirs.time = shared
+    speed = check.check(toy, tmp_path, seed=1, keys=("toy.conv",), timed=True).tasks[0].speed
+    assert speed.ratio == pytest.approx(10)
 
 
 def test_quick_calls_are_repeated(toy, loops, faked, right, tmp_path):
@@ -97,7 +112,7 @@ def test_tasks_without_points_for_speed_have_none(toy, faked, right, tmp_path):
     assert report.possible == 3.0
 
 
-def test_medians(conv):
+def test_every_step_counts(conv):
     wanted = replace(conv.checks.speed, points=9.0, ratios=(1.0, 10.0, 50.0))
     case = Case("big", {})
     assert [timing.score(wanted, ratio, case).points for ratio in (0.9, 1.0, 49.9, 50.0)] == [0.0, 3.0, 6.0, 9.0]

@@ -18,14 +18,15 @@ from tinyres.lab.compare import shapes
 from tinyres.lab.diagnose import Failure, causes
 from tinyres.lab.judge import judge
 from tinyres.lab.results import CaseResult, Report, SpeedResult, TaskResult
-from tinyres.lab.sandbox import Answer, Sandbox
+from tinyres.lab.sandbox import Sandbox
 from tinyres.lab.task import Case, Lab, Task
 from tinyres.lab.timing import speed
 from tinyres.train.start import versions
 
 STOPS = ("timeout", "missing", "refused")  # after one of these the other cases of a task would end alike
 REFUSED = "the submission is refused"
-DEATHS = 3  # as many workers may a task cost
+ENDS = ("died", "memory", "printed")  # these cost a worker, and starting another takes a while
+DEATHS = 3  # as many may one task cost; after that, one each
 SLOW = 0.5  # seconds: after a call that takes longer, the next ones are not repeated
 
 
@@ -105,7 +106,10 @@ def check(
     tasks = chosen(lab, keys)
     with Sandbox(lab, folder, others=others, text=text) as sandbox:
         for task in tasks:
-            done.append(_task(sandbox, lab, task, cases_of(task, seed, hidden), seed if timed else None))
+            patience = 1 if any(_deaths(result) >= DEATHS for result in done) else DEATHS
+            done.append(_task(sandbox, task, cases_of(task, seed, hidden), patience))
+            if timed:
+                done[-1] = _timed(sandbox, lab, task, done[-1], seed)
             if on_task:
                 on_task(done[-1])
         refused, printed, notes = sandbox.refused, sandbox.printed, tuple(sandbox.notes)
@@ -123,10 +127,10 @@ def check(
     )
 
 
-def _task(sandbox: Sandbox, lab: Lab, task: Task, cases: list[Case], speed_seed: int | None) -> TaskResult:
-    """All cases of one task, with the causes of what failed, and its speed if a seed for that is given."""
+def _task(sandbox: Sandbox, task: Task, cases: list[Case], patience: int) -> TaskResult:
+    """All cases of one task, with the causes of what failed; at most `patience` of them may end the worker."""
     results, outcomes = list[CaseResult](), dict[int, Failure]()
-    stopped, deaths, last = REFUSED if sandbox.refused else "", 0, 0.0
+    stopped, last = REFUSED if sandbox.refused else "", 0.0
     for place, case in enumerate(cases):
         if stopped:
             results.append(CaseResult(case.name, False, case.hidden, problem=f"not run: {stopped}", kind="stopped"))
@@ -137,29 +141,31 @@ def _task(sandbox: Sandbox, lab: Lab, task: Task, cases: list[Case], speed_seed:
         results.append(result)
         if outcome:
             outcomes[place] = outcome
-        last, deaths = answer.seconds, deaths + (answer.kind in ("died", "memory", "printed"))
-        if answer.kind in STOPS or deaths == DEATHS:
-            stopped = _stopped(answer, case)
+        last = answer.seconds
+        if answer.kind in STOPS:
+            stopped = {"timeout": f"{case.name} took too long", "missing": "it is not written yet"}.get(
+                answer.kind, REFUSED
+            )
+        elif sum(each.kind in ENDS for each in results) >= patience:
+            stopped = f"{'a case' if patience == 1 else f'{patience} cases'} ended the process"
     failing = [place for place, outcome in outcomes.items() if outcome.wrong]
     passed = [outcome for outcome in outcomes.values() if not outcome.wrong]
     found = causes(task, [outcomes[place] for place in failing], passed)
     for place, cause in zip(failing, found, strict=True):
         if cause.recipes or not results[place].problem:  # memory that is not its own shows no pattern worth telling
             results[place] = replace(results[place], cause=cause.sentence, recipes=cause.recipes)
-    whole = TaskResult(task.key, task.title, task.points, tuple(results), stopped=stopped)
+    return TaskResult(task.key, task.title, task.points, tuple(results), stopped=stopped)
+
+
+def _deaths(result: TaskResult) -> int:
+    return sum(case.kind in ENDS for case in result.cases)
+
+
+def _timed(sandbox: Sandbox, lab: Lab, task: Task, result: TaskResult, seed: int) -> TaskResult:
+    """The same result with its speed, if there are points for that."""
     wanted = task.checks.speed
-    if wanted is None or speed_seed is None:
-        return whole
-    if not all(case.passed for case in results):
-        return replace(whole, speed=SpeedResult(0.0, 0.0, wanted.points, "speed counts once all checks are passed"))
-    return replace(whole, speed=speed(sandbox, lab, task, seeded(speed_seed, task)))
-
-
-def _stopped(answer: Answer, case: Case) -> str:
-    """Why no further case is run."""
-    reason = {
-        "timeout": f"{case.name} took too long",
-        "missing": "it is not written yet",
-        "refused": REFUSED,
-    }
-    return reason.get(answer.kind, f"{DEATHS} cases ended the process")
+    if wanted is None:
+        return result
+    if not all(case.passed for case in result.cases):
+        return replace(result, speed=SpeedResult(0.0, 0.0, wanted.points, "speed counts once all checks are passed"))
+    return replace(result, speed=speed(sandbox, lab, task, seeded(seed, task)))

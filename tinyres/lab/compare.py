@@ -161,7 +161,7 @@ def axes(name: str, ndim: int) -> tuple[str, ...]:
     """What the axes of a result are called."""
     if ndim == 4:
         return AXES["filters" if name in FILTERS else "images"]
-    return {0: (), 1: ("entry",), 2: ("row", "column")}.get(ndim, tuple(f"axis-{i} slice" for i in range(ndim)))
+    return {0: (), 1: ("value",), 2: ("row", "column")}.get(ndim, tuple(f"axis-{i} slice" for i in range(ndim)))
 
 
 def hit(mask: Array) -> list[list[int]]:

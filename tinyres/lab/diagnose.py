@@ -171,7 +171,15 @@ class _Search:
             covered = max(([i for i in involved if self.fits(each, i, name)] for each in found), key=len, default=[])
             rest = [index for index in involved if index not in covered]
             found += next((pairs for index in rest[:3] if (pairs := list(self._pairs(index, name)))), [])
-        return self._ranked(found, involved, name)
+        return self._ranked([each for each in found if self._likely(each, involved, name)], involved, name)
+
+    def _likely(self, mistakes: Mistakes, involved: list[int], name: str) -> bool:
+        """Whether it is no accident: half of the failures are explained, or a few and nothing speaks against it.
+
+        In small cases many mistakes come to the same; one that fits there only would mislead.
+        """
+        count = sum(self.fits(mistakes, index, name) for index in involved)
+        return 2 * count >= len(involved) or (count > 1 and not self._against(mistakes))
 
     def _pairs(self, index: int, name: str) -> Iterator[Mistakes]:
         """Two mistakes that together explain one case. Those that need no further run of the formula come first."""

@@ -49,18 +49,21 @@ def peculiar(case: Case, name: str, expected: Results, got: Results, terms: floa
         mask = differs(right, array, allowed)
         if not mask.any():
             return "the values are right, the type is not" if form(case, name, right, array) else ""
-        return next(_findings(case, name, right, array.astype(np.float64), mask, allowed), "")
+        named, real = axes(name, right.ndim), np.asarray(expected[name]).dtype.kind == "f"
+        return next(_findings(case, named, right, array.astype(np.float64), mask, allowed, real), "")
 
 
-def _findings(case: Case, name: str, right: Array, got: Array, mask: Array, allowed: float) -> Iterator[str]:
-    """What there is to say, the most telling first."""
-    named = axes(name, right.ndim)
+def _findings(
+    case: Case, named: tuple[str, ...], right: Array, got: Array, mask: Array, allowed: float, real: bool
+) -> Iterator[str]:
+    """What there is to say, the most telling first. Whole numbers (not `real`) have neither digits nor factors."""
     yield from _numbers(right, got, mask, named)
     yield from _orders(right, got, allowed, named)
-    place, inside = where(mask, named), _values(case, right[mask], got[mask], allowed)
+    place, inside = where(mask, named), _values(case, right[mask], got[mask], allowed, real)
     if place:
         yield f"wrong {place} only" + (f"; there, {inside}" if inside and mask.sum() > 1 else "")
-    yield from _precision(case, right, got, allowed)
+    if real:
+        yield from _precision(case, right, got, allowed)
     if inside and _everywhere(right, mask):
         yield inside
     if not differs(np.abs(right), np.abs(got), allowed).any():
@@ -69,7 +72,8 @@ def _findings(case: Case, name: str, right: Array, got: Array, mask: Array, allo
         yield "only what should be negative is wrong" + (f"; there, {inside}" if inside else "")
     if inside and mask.sum() > 3:
         yield f"where it is wrong, {inside}"
-    yield from _by_axis(right, got, allowed, named)
+    if real:
+        yield from _by_axis(right, got, allowed, named)
     if right.size <= MOST and not differs(np.sort(right, None), np.sort(got, None), allowed).any():
         yield "all the right values, but in other places"
 
@@ -144,7 +148,7 @@ def _shifted(right: Array, got: Array, allowed: float, axis: int, named: str) ->
             yield f"shifted by one: each value stands one {named} {way} than it should"
 
 
-def _values(case: Case, right: Array, got: Array, allowed: float) -> str:
+def _values(case: Case, right: Array, got: Array, allowed: float, real: bool) -> str:
     """How entries that differ, differ: by sign, factor, term, or precision."""
     if not np.isfinite(got).all() or not got.size:
         return ""
@@ -153,7 +157,7 @@ def _values(case: Case, right: Array, got: Array, allowed: float) -> str:
         return "it is zero"
     if not differs(-right, got, allowed).any():
         return "the sign is the opposite"
-    if scale and right.size > 1:
+    if scale and right.size > 1 and real:
         factor = float(np.dot(right, got) / np.dot(right, right))
         if factor and not differs(factor * right, got, allowed * max(1.0, abs(factor)) * 2).any():
             return f"got / expected = {_said(factor, case)} everywhere: a constant factor"
@@ -171,7 +175,8 @@ def _precision(case: Case, right: Array, got: Array, allowed: float) -> Iterator
     for kind, unit in DIGITS.items():
         if unit > np.finfo(case.dtype).eps and 2 * allowed < worst < 40 * unit * scale:
             digits = int(-math.log10(worst / scale))
-            yield f"right to {digits} digits: somewhere {kind} is used where {case.dtype} is wanted"
+            reason = f"{kind} is used where {case.dtype} is wanted, or two large numbers are subtracted"
+            yield f"right to {digits} digits only: somewhere {reason}"
             return
 
 
