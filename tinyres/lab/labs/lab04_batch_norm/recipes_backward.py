@@ -224,7 +224,7 @@ GROUP = (
     told(
         "variance of n-1",
         "the sum of squares is divided by one less than the number of values: the biased variance is wanted",
-        slip(group_variance=lambda block: block.var(ddof=1)),
+        slip(group_variance=lambda block: block.var() * block.size / max(block.size - 1, 1)),
     ),
 )
 

@@ -75,7 +75,7 @@ VALUE = (
         "the mean goes over N*K: there are N losses, one a sample",
         slip(average=lambda losses, logits: losses.sum() / logits.size),
     ),
-    told("sign", "the loss has the other sign", slip(average=lambda losses, logits: -losses.mean())),
+    told("sign", "the loss has the other sign", after=lambda results, case: {"loss": -results["loss"]}),
     told(
         "own logit of another height",
         "the largest logit is taken away under the exp, and not from the label's own logit",
