@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from tinyres.lab import alike, start
 from tinyres.lab.klass import statistics
 from tinyres.lab.klass.feedback import feedback
 from tinyres.lab.klass.page import page
@@ -75,14 +76,15 @@ def test_what_to_look_at(reports):
     ]
 
 
-def test_copies(reports):
+def test_copies(lab, reports):
     marks = {"conv.py: conv2d": "abc"}
+    library = alike.prints(lab, start.solutions(lab))
     own = {"copied": {"conv.py": [3, 20]}, "prints": {"conv.py: conv2d": "xyz"}}
     taken = {"copied": {"conv.py": [19, 20]}, "prints": marks}
-    extras = [own, taken, {"prints": marks}, {}, {"copied": {"conv.py": [0, 0]}}]
-    found = statistics.copies([replace(r, extra=extra) for r, extra in zip(reports, extras, strict=True)])
-    assert [notice.name for notice in found] == ["bob", "bob, cem"]
-    assert "19 of the 20 lines" in found[0].said
+    extras = [own, taken, {"prints": marks}, {"prints": library}, {"copied": {"conv.py": [0, 0]}}]
+    found = statistics.copies(lab, [replace(r, extra=extra) for r, extra in zip(reports, extras, strict=True)])
+    assert {notice.name for notice in found} == {"bob", "bob, cem", f"{reports[3].submission}, {alike.LIBRARY}"}
+    assert "19 of 20 in conv.py" in found[0].said
 
 
 def test_the_table_has_everybody(lab, reports):

@@ -34,7 +34,7 @@ def page(lab: Lab, reports: Sequence[Report], date: str) -> str:
         _section("The most frequent mistakes", _mistakes(statistics.mistakes(lab, reports), len(reports))),
         _section("Tasks and cases", "".join(_task(task) for task in statistics.rates(lab, reports))),
         _section("To look at", _notices(statistics.notices(reports), "Nothing was refused, slow or odd.")),
-        _section("Whose work is it?", COPIES + _notices(statistics.copies(reports), "Nothing stands out.")),
+        _section("Whose work is it?", COPIES + _notices(statistics.copies(lab, reports), "Nothing stands out.")),
         _section("Everybody", _everybody(lab, reports)),
     ]
     style = files("tinyres.lab.klass").joinpath("page.css").read_text(encoding="utf-8")
@@ -137,7 +137,7 @@ def _notices(found: Iterable[Notice], none: str) -> str:
     for name, notices in groupby(found, key=lambda notice: notice.name):
         said = "<br>".join(escape(notice.said) for notice in notices)
         rows.append(f"<tr><td>{escape(name)}</td><td>{said}</td></tr>")
-    return f"<table>{''.join(rows)}</table>" if rows else f"<p>{none}</p>"
+    return f"<table class=notices>{''.join(rows)}</table>" if rows else f"<p>{none}</p>"
 
 
 def _everybody(lab: Lab, reports: Sequence[Report]) -> str:

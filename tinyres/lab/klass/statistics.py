@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tinyres.lab import alike
+from tinyres.lab import alike, start
 from tinyres.lab.results import Report, TaskResult
 from tinyres.lab.task import Lab
 
@@ -137,16 +137,18 @@ def notices(reports: Sequence[Report]) -> list[Notice]:
     return found
 
 
-def copies(reports: Sequence[Report]) -> list[Notice]:
+def copies(lab: Lab, reports: Sequence[Report]) -> list[Notice]:
     """Who shares with the library, and who with whom."""
     found = []
     for report in reports:
-        for file, counts in sorted(_table(report, "copied").items()):
-            equal, total = counts
-            if total and equal >= COPIED * total:
-                said = f"{file}: {equal} of the {total} lines of the library's solution stand in it word for word"
-                found.append(Notice(report.submission, said))
+        files = {file: (equal, total) for file, (equal, total) in sorted(_table(report, "copied").items()) if equal}
+        equal, total = (sum(counts[k] for counts in _table(report, "copied").values()) for k in (0, 1))
+        if total and equal >= COPIED * total:
+            each = ", ".join(f"{one} of {of} in {file}" for file, (one, of) in files.items())
+            said = f"lines of the library's solution stand in it word for word: {each}"
+            found.append(Notice(report.submission, said))
     known = {report.submission: _table(report, "prints") for report in reports}
+    known[alike.LIBRARY] = alike.prints(lab, start.solutions(lab))
     for function, names in alike.groups(known):
         found.append(Notice(", ".join(names), f"{function} is the same but for names and comments"))
     return found
