@@ -108,7 +108,7 @@ def walk_back(function: Callable[..., Any], arrays: Arrays) -> Arrays:
             raise TooMany
         return [] if isinstance(owner, Leaf) else backward(owner, given, weights)
 
-    starts = [(edge(owners, *place), c) for place, c in zip(arrays["roots"].tolist(), cotangents, strict=True)]
+    starts = [(edge(owners, *place), c.copy()) for place, c in zip(arrays["roots"].tolist(), cotangents, strict=True)]
     with suppress(TooMany):  # the number of visits says it
         function(starts, visit)
     return {"visits": listed(visits, len(owners)), "gradients": gradients}
