@@ -84,6 +84,10 @@ class Worker:
                 pass_fds=theirs,
                 start_new_session=True,
             )
+        except OSError as error:
+            for fd in (self._request, self._control, self._answer, self._report, output_of, stack_of):
+                os.close(fd)
+            raise Ended("died", str(error)) from None
         finally:
             for fd in (*theirs, output):
                 os.close(fd)
@@ -208,10 +212,12 @@ class Worker:
         return Ended(kind, text, tuple((os.fsdecode(path), int(line)) for path, line in places))
 
     def close(self) -> None:
-        """End the worker and all it has started; wait until they are gone."""
+        """End the worker and all it has started; wait until they are gone. May be interrupted, and called again."""
         if not self._open:
             return
-        os.close(self._control)  # the guard's word to end everything
+        if self._control >= 0:
+            control, self._control = self._control, -1
+            os.close(control)  # the guard's word to end everything
         until = time.monotonic() + guard.PATIENCE
         while self._heard and time.monotonic() < until:  # the guard and all its children hold these pipes
             self._listen(WATCH)
@@ -221,6 +227,5 @@ class Worker:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 if self.id:
                     os.killpg(self.id, signal.SIGKILL)
-        for fd in self._open:
-            os.close(fd)
-        self._open.clear()
+        while self._open:
+            os.close(self._open.pop())

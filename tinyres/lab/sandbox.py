@@ -12,13 +12,8 @@ the same user. What the fence lacks on this machine is in `notes`.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
 import re
-import shutil
-import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,16 +21,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
-from tinyres.lab import request, submission
+from tinyres.lab import request, scratch, submission
 from tinyres.lab.channel import Ended, Worker
 from tinyres.lab.request import Shapes
 from tinyres.lab.task import Case, Lab, Results, Task
 
 KINDS = ("error", "missing", "contract", "memory", "fence", "refused")  # that a worker may claim
-SCRATCH = "tinyres-lab-"
-SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/opt", "/proc", "/sys", "/dev")  # always readable
 START = 60.0  # seconds in which a worker must be there, the student's files apart
 BASE = 128  # megabytes that Python and NumPy have themselves
 TEXT = 4000  # characters of a worker's sentence
@@ -152,7 +143,7 @@ class Sandbox:
         self._worker = None
         self._loaded.clear()
         self._called.clear()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        scratch.remove(self._scratch)
 
     @property
     def printed(self) -> str:
@@ -161,7 +152,9 @@ class Sandbox:
         if self._worker is not None:
             kept, count = kept + bytes(self._worker.output), count + self._worker.printed
         kept = kept[: self.lab.limits.printed]
-        said = re.sub(rf"\S*/{SCRATCH}\w+/", "", kept.decode("utf-8", "replace"))  # warnings name a file with its path
+        said = re.sub(
+            rf"\S*/{scratch.NAME}\w+/", "", kept.decode("utf-8", "replace")
+        )  # warnings name a file with its path
         more = f"\n... and {count - len(kept)} more bytes" if count > len(kept) else ""
         return said + more
 
@@ -193,35 +186,17 @@ class Sandbox:
         if self._broken:
             return self._broken
         lab, limits = self.lab, self.lab.limits
-        self._scratch = Path(os.path.realpath(tempfile.mkdtemp(prefix=SCRATCH)))
+        self._scratch = scratch.make()
         texts = submission.modules(lab, self._texts, self._others, self._scratch)
         self._own = {text["path"]: text["name"] for text in texts if text.get("own", True)}
         self._lines = {text["name"]: text["text"].splitlines() for text in texts if text.get("own", True)}
-        for text in texts:
-            path = Path(text["path"])
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text["text"], encoding="utf-8")
         user, note = submission.user()
-        if user:
-            for path in (self._scratch, *self._scratch.rglob("*")):
-                os.chown(path, *user)
-        numpy_folder = str(Path(np.__file__).parents[1])
-        header = {
-            "op": "start",
-            "texts": texts,
-            "adapter": submission.adapter_text(lab),
-            "allowed": [package.split("-")[0] for package in lab.requires],
-            "scratch": str(self._scratch),
-            "package": os.path.realpath(submission.PACKAGE),
-            "unread": [str(submission.PACKAGE), str(self._folder.parent), *_private()],
-            "read": [*SYSTEM, sys.prefix, sys.base_prefix, sys.exec_prefix, numpy_folder],
-            "memory": 0 if submission.on_gpu(lab) else limits.memory,
-            "cpu": limits.cpu,
-            "user": user,
-        }
+        scratch.fill(self._scratch, texts, user)
+        fences = scratch.fences(self._scratch, self._folder)
+        header = {"op": "start", **submission.header(lab), "texts": texts, "user": user, **fences}
         environment = submission.environment(lab, self._scratch)
         try:
-            self._worker = Worker(self._scratch, environment, limits.memory + BASE, limits.printed, numpy_folder)
+            self._worker = Worker(self._scratch, environment, limits.memory + BASE, limits.printed, scratch.PACKAGES)
             said, _ = self._ask(header, {}, START, 0)
         except Ended as ended:
             words = bytes(self._worker.output).decode("utf-8", "replace").split("\n") if self._worker else []
@@ -284,11 +259,3 @@ class Sandbox:
         if not 0 < number <= len(lines):
             return name if name in self._lines else ""
         return f"{name}, line {number}, `{lines[number - 1].strip()[:120]}`"
-
-
-def _private() -> list[str]:
-    """Folders of the grading process where other submissions, results or another copy of the library may lie."""
-    folders = [os.path.expanduser("~"), tempfile.gettempdir()]
-    with contextlib.suppress(FileNotFoundError):
-        folders.append(os.getcwd())
-    return folders

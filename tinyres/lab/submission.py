@@ -81,10 +81,15 @@ def modules(lab: Lab, texts: Mapping[str, str], others: Mapping[str, Path], scra
     return found
 
 
-def adapter_text(lab: Lab) -> str:
-    """What the lab itself runs in the worker, or ""."""
+def header(lab: Lab) -> dict[str, Any]:
+    """What a worker is told of the lab: the adapter's text, frameworks that it may use, limits that it sets itself."""
     path = lab.folder / "adapter.py"
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    return {
+        "adapter": path.read_text(encoding="utf-8") if path.is_file() else "",
+        "allowed": [package.split("-")[0] for package in lab.requires],
+        "memory": 0 if on_gpu(lab) else lab.limits.memory,
+        "cpu": lab.limits.cpu,
+    }
 
 
 def environment(lab: Lab, scratch: Path) -> dict[str, str]:

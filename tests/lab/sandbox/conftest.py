@@ -20,6 +20,8 @@ TASK = Task(
 LAB = Lab("00-f", "f", 1, Path("/nowhere"), (Source("f.py", "tinyres.kernels.f"),), (TASK,), limits=LIMITS)
 CASE = Case("c", {"x": np.arange(6.0).reshape(2, 3)}, {"k": 2})
 SHAPES = {"y": ((2, 3), "float32")}
+TWO = replace(TASK, results=("y", "z"))
+SHAPES_OF_TWO = {**SHAPES, "z": ((3,), "int64")}
 
 
 @dataclass

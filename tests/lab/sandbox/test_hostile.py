@@ -65,6 +65,12 @@ HOSTILE = {
         "imports tinyres.kernels.on_numpy: that is the library's own work",
     ),
     "hidden import of tinyres": (DEF + "__import__('tiny' + 'res.ops')", "refused", "imports tinyres.ops: that"),
+    "the finder is removed": (
+        DEF + "import importlib\n    open('jax.py', 'w').close()\n    sys.path.insert(0, os.getcwd())"
+        "\n    del sys.meta_path[0]\n    importlib.import_module('ja' + 'x')",
+        "refused",
+        "imports jax",
+    ),
     "reading the installed source": (
         DEF + f"open({PACKAGE!r} + '/kernels/naive.py').read()",
         "refused",

@@ -56,8 +56,8 @@ def invoke(
         if value is None:
             blank = "NaN" if any(array.dtype.kind == "f" for array in outs.values()) else "without values"
             raise Contract(
-                f"returned nothing and left `out` {blank}: either nothing was written into it, or it was added to (`+=`) "
-                "as if it came with zeros"
+                f"returned nothing and left `out` {blank}: either nothing was written into it, or it was added to "
+                "(`+=`) as if it came with zeros"
             )
         raise Contract("returned its result but left `out` as it was: write into it, `out[...] = ...`")
     return outs

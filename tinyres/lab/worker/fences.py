@@ -18,7 +18,7 @@ import numpy as np
 STANDARD = realpath(os.path.dirname(os.__file__))
 HERE = os.path.dirname(__file__)
 PACKAGES = os.sep + "site-packages" + os.sep
-WRITES = os.O_WRONLY | os.O_RDWR
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 ANYWHERE = ("/dev/null", "/dev/zero", "/dev/full", "/dev/nvidia")
 
 

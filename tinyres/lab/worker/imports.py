@@ -97,9 +97,13 @@ class Map(importlib.abc.MetaPathFinder):
         if self.knows(name) or name in self.packages or name in self.short:
             return importlib.machinery.ModuleSpec(name, Runner(self), is_package=name in self.parents)
         if name.split(".")[0] in self.forbidden:
-            self.refuse(name, _refusal(name))
+            self.refuse(name, refusal(name))
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return None
+
+    def there(self) -> set[str]:
+        """Forbidden frameworks that were imported all the same."""
+        return self.forbidden & sys.modules.keys() - self.packages - self.short.keys()
 
     def look(self) -> tuple[str, str, int]:
         """The first forbidden import in the students' texts, before any of it runs: (sentence, file, line)."""
@@ -107,11 +111,12 @@ class Map(importlib.abc.MetaPathFinder):
             if text.own:
                 for name, line in imported(text.text, self):
                     if name.split(".")[0] in self.forbidden - ({"tinyres"} if text.earlier else set()):
-                        return _refusal(name), text.name, line
+                        return refusal(name), text.name, line
         return "", "", 0
 
 
-def _refusal(name: str) -> str:
+def refusal(name: str) -> str:
+    """What is said of a forbidden import."""
     if name.split(".")[0] == "tinyres":
         return f"imports {name}: that is the library's own work, and a submission that uses it earns nothing"
     return f"imports {name}: the work is to be done without it, and a submission that uses it earns nothing"

@@ -90,6 +90,7 @@ class Submission:
         sentence, name, line = self.map.look()
         if sentence:
             self.hello |= {"kind": "refused", "text": sentence, "file": name, "line": line}
+        self.there = self.map.there()  # by the adapter
         imports.install(self.map)
         self.unpatched = fences.Unpatched()
         sys.addaudithook(self.fence.hook)
@@ -113,6 +114,8 @@ class Submission:
         if self.fence.noticed:
             kind, text, name, line = self.fence.noticed[0]
             said, results = {"kind": kind, "text": text, "file": name, "line": line}, {}
+        elif found := self.map.there() - self.there:
+            said, results = {"kind": "refused", "text": imports.refusal(min(found)), "file": "", "line": 0}, {}
         elif "kind" not in said and (names := self.unpatched.exchanged()):
             text = f"exchanges {names[0]} for something else; results are compared in another process"
             said, results = {"kind": "fence", "text": text, "file": "", "line": 0}, {}
