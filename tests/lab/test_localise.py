@@ -63,7 +63,7 @@ def per_channel(y):
         (border, "wrong at the border of the rows and columns only; there, got / expected = 2"),
         (changed((ALL, slice(1, None, 2)), lambda v: 0), "wrong in every second row (from 1 on) only; there, it"),
         (changed((ALL, ALL, slice(0, None, 2)), lambda v: -v), "wrong in every second column (from 0 on) only;"),
-        (off_stride, "wrong off every 2. of the rows and columns"),
+        (off_stride, "wrong off the places that a stride of 2 meets in the rows and columns only"),
         (changed(2, lambda v: v * 3), "wrong in sample 2 only; there, got / expected = 3"),
         (changed((ALL, ALL, ALL, 1), lambda v: v + 1), "wrong in channel 1 only; there, got - expected = +1.0000"),
         (changed((0, ALL, ALL, 2), lambda v: v[::-1]), "wrong in the first sample, the last channel only"),

@@ -17,6 +17,7 @@ from itertools import permutations
 import numpy as np
 
 from tinyres.lab.compare import differs, tolerance
+from tinyres.lab.contrast import contrast
 from tinyres.lab.localise import peculiar
 from tinyres.lab.task import Case, Recipe, Results, Task
 
@@ -86,15 +87,19 @@ def causes(task: Task, failures: Sequence[Failure], passed: Sequence[Failure] = 
         warnings.simplefilter("ignore")  # mistakes divide by zero, and average nothing
         search = _Search(task, failures, passed)
         best = {name: search.explain(name) for name in _names(failures)}
-        return [_cause(search, index, best) for index in range(len(failures))]
+        shared = contrast([each.case for each in failures], [each.case for each in passed])
+        return [_cause(search, index, best, shared) for index in range(len(failures))]
 
 
 def _names(failures: Iterable[Failure]) -> list[str]:
     return list(dict.fromkeys(name for failure in failures for name in failure.wrong))
 
 
-def _cause(search: _Search, index: int, best: dict[str, list[Mistakes]]) -> Cause:
-    """The first explanation of each wrong result that fits this case; results with the same one are told together."""
+def _cause(search: _Search, index: int, best: dict[str, list[Mistakes]], shared: str) -> Cause:
+    """The first explanation of each wrong result that fits this case; results with the same one are told together.
+
+    Where no recipe is among them, what the failing cases share (`contrast`) is told too.
+    """
     failure, told = search.outcomes[index], dict[Mistakes, list[str]]()
     for name in failure.wrong:
         told.setdefault(next((each for each in best[name] if search.fits(each, index, name)), ()), []).append(name)
@@ -104,7 +109,7 @@ def _cause(search: _Search, index: int, best: dict[str, list[Mistakes]]) -> Caus
         names += [recipe.name for recipe in recipes if recipe.name not in names]
         said = sentence(recipes) if recipes else peculiar(failure.case, results[0], failure.expected, failure.got)
         parts.append(f"{' and '.join(results)} {said}" if len(told) > 1 and recipes else said)
-    return Cause("; ".join(part for part in parts if part), tuple(names))
+    return Cause("; ".join(filter(None, (*parts, "" if names else shared))), tuple(names))
 
 
 def sentence(recipes: Sequence[Recipe]) -> str:

@@ -80,5 +80,5 @@ def _lattice(mask: Array, named: tuple[str, ...]) -> str:
             on[tuple(slice(None, None, step) if axis in some else slice(None) for axis in range(mask.ndim))] = True
             which = " and ".join(f"{named[axis]}s" for axis in some)
             if not (mask & on).any():
-                return f"off every {step}. of the {which}: where a stride of {step} does not come by"
+                return f"off the places that a stride of {step} meets in the {which}"
     return ""
