@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tinyres.lab.labs.lab04_batch_norm import cases, recipes, recipes_backward, reference
+from tinyres.lab.labs.lab04_batch_norm import (
+    cases,
+    recipes,
+    recipes_backward,
+    recipes_running,
+    recipes_variants,
+    reference,
+)
 from tinyres.lab.task import Case, Checks, Speed
 
 
@@ -45,7 +52,7 @@ CHECKS = {
         cases.running(cases.RUNNING),
         cases.running(cases.RUNNING_HIDDEN),
         reference.running_averages,
-        recipes.RUNNING,
+        recipes_running.RUNNING,
     ),
     "bn.parameters": Checks(
         cases.gradients(cases.PUBLIC, PARAMETERS),
@@ -66,14 +73,14 @@ CHECKS = {
         cases.training(cases.GROUPED),
         cases.training(cases.GROUPED_HIDDEN),
         reference.group_norm,
-        recipes_backward.GROUP,
+        recipes_variants.GROUP,
         _everything,
     ),
     "bn.channels_first": Checks(
         cases.channels_first(cases.PUBLIC),
         cases.channels_first(cases.HIDDEN),
         reference.channels_first_gradient,
-        recipes_backward.CHANNELS_FIRST,
+        recipes_variants.CHANNELS_FIRST,
         _everything,
     ),
 }

@@ -1,4 +1,4 @@
-"""Known mistakes of batch norm backward, and of the two variants."""
+"""Known mistakes of batch norm backward."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from tinyres.lab.labs.steps import slip, told
 from tinyres.lab.task import Array, Case, Recipe
 
 
-def _known(*names: str) -> tuple[Recipe, ...]:
+def known(*names: str) -> tuple[Recipe, ...]:
+    """Mistakes of the forward pass by their names."""
     return tuple(recipe for recipe in NORMALISING if recipe.name in names)
 
 
@@ -24,7 +25,7 @@ def _count(dy: Array) -> int:
 
 
 XHAT = (
-    *_known("eps outside the root", "no eps", "eps of its own", "no root"),
+    *known("eps outside the root", "no eps", "eps of its own", "no root"),
     told(
         "variance of n-1",
         "the variance is made unbiased before its root is taken: the forward pass used the one that is given",
@@ -184,64 +185,4 @@ INPUT = (
         "dx is divided by M as a whole: only the sums are",
         after=lambda results, case: {"dx": results["dx"] / _count(case.arrays["x"])},
     ),
-)
-
-GROUP = (
-    *_known(
-        "eps outside the root",
-        "no eps",
-        "no root",
-        "not centred",
-        "gamma forgotten",
-        "beta forgotten",
-        "beta scaled too",
-    ),
-    told(
-        "one group",
-        "all channels are one group: that is layer norm",
-        slip(group=lambda channel, size, groups: 0),
-    ),
-    told(
-        "a group for each channel",
-        "each channel is a group of its own: that is instance norm",
-        slip(group=lambda channel, size, groups: channel),
-    ),
-    told(
-        "every so-many-th channel",
-        "channel c belongs to group c modulo the number of groups: the channels of a group are neighbours",
-        slip(group=lambda channel, size, groups: channel % groups),
-    ),
-    told(
-        "size for number",
-        "`groups` is taken for the number of channels in a group: it is the number of groups",
-        slip(group=lambda channel, size, groups: channel // groups),
-    ),
-    told(
-        "over the batch",
-        "the statistics of a group go over all samples: each sample has its own",
-        slip(group_block=lambda x, n: x),
-    ),
-    told(
-        "variance of n-1",
-        "the sum of squares is divided by one less than the number of values: the biased variance is wanted",
-        slip(group_variance=lambda block: block.var() * block.size / max(block.size - 1, 1)),
-    ),
-)
-
-WHEREVER = (
-    "no mean path",
-    "no variance path",
-    "statistics taken as constants",
-    "gamma forgotten",
-    "sums for means",
-    "divided by the samples",
-)
-CHANNELS_FIRST = (
-    *(recipe for recipe in PARAMETERS if recipe.name in ("dbeta averaged", "dgamma averaged", "both averaged")),
-    told(
-        "dx with channels last",
-        "dx is taken for [N, H, W, C] and only reshaped: the axis of the channels has to move",
-        after=lambda results, case: {**results, "dx": np.moveaxis(results["dx"], 1, -1).reshape(results["dx"].shape)},
-    ),
-    *(recipe for recipe in INPUT if recipe.name in WHEREVER),
 )

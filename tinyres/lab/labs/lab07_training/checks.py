@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tinyres.lab.labs.lab07_training import cases, digits, recipes, recipes_loss, recipes_rates, reference
+from tinyres.lab.labs.lab07_training import (
+    cases,
+    digits,
+    recipes,
+    recipes_loss,
+    recipes_loss_gradient,
+    recipes_rates,
+    reference,
+)
 from tinyres.lab.task import Case, Checks
 
 CLIPPED = (
@@ -38,7 +46,7 @@ CHECKS = {
         cases.logits(cases.LOGITS, incoming=True),
         cases.logits(cases.LOGITS_HIDDEN, incoming=True),
         reference.loss_gradient,
-        recipes_loss.GRADIENT,
+        recipes_loss_gradient.GRADIENT,
         _logits,
     ),
     "sgd.update": Checks(
@@ -84,7 +92,7 @@ CHECKS = {
         cases.logits(cases.LOGITS, incoming=True, smoothing=True),
         cases.logits(cases.LOGITS_HIDDEN, incoming=True, smoothing=True),
         reference.smoothed,
-        recipes_loss.SMOOTHED,
+        recipes_loss_gradient.SMOOTHED,
         _logits,
     ),
 }
