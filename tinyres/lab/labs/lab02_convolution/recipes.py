@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from tinyres.lab.labs.lab02_convolution.cases import positions
 from tinyres.lab.labs.lab02_convolution.recipes_images import CIRCULAR, FILL, SAME_IMAGE, SIDES, WINDOWS
 from tinyres.lab.labs.lab02_convolution.slips import (
@@ -14,13 +16,30 @@ from tinyres.lab.labs.lab02_convolution.slips import (
     kept,
     known,
     misread,
+    placed,
     rewritten,
     without_last,
 )
 from tinyres.lab.task import Array, Case, Results
 
+
+def opposite(first: int, last: int) -> tuple[int, int]:
+    """Padding whose negative numbers have changed places."""
+    return max(0, first) + min(0, last), max(0, last) + min(0, first)
+
+
 IMAGES = (*FILL, CIRCULAR, *SIDES, SAME_IMAGE, *WINDOWS)
-PAD = (*FILL, CIRCULAR, *SIDES, SAME_IMAGE)
+PAD = (
+    *FILL,
+    CIRCULAR,
+    *SIDES,
+    SAME_IMAGE,
+    known(
+        "cut at the other side",
+        "a negative number cuts off rows or columns of the opposite side",
+        before=placed(lambda p: (*opposite(p[0], p[1]), *opposite(p[2], p[3]))),
+    ),
+)
 
 
 def windows(change: Sequence[int] | slice) -> After:
@@ -56,6 +75,8 @@ def last_missing(results: Results, case: Case) -> Results:
 
 
 LAST = "the last row and the last column of positions are left out: there are floor(...) + 1 of them"
+LAST_ROW = "the last row of positions is left out: there are floor(...) + 1 rows"
+LAST_COLUMN = "the last column of positions is left out: there are floor(...) + 1 columns"
 IM2COL = (
     *IMAGES,
     known(
@@ -98,6 +119,16 @@ def one_channel(w: Array) -> Array:
     return kept(w, (slice(None), slice(None), slice(1)))
 
 
+def taps_apart(case: Case) -> Case:
+    """Filters with holes as wide as the stride, and zeros where they reach beyond the image."""
+    w, stride, (top, bottom, left, right) = case.arrays["w"], case.params["stride"], case.params["padding"]
+    r, s, c, f = w.shape
+    holes = np.zeros(((r - 1) * stride + 1, (s - 1) * stride + 1, c, f))
+    holes[::stride, ::stride] = w
+    padding = top, bottom + len(holes) - r, left, right + holes.shape[1] - s
+    return case.but({"w": holes}, padding=padding)
+
+
 FILTERS = (
     known(
         "filters turned",
@@ -125,6 +156,11 @@ FILTERS = (
         "channels for filters",
         "c and f are exchanged in w: its axes are (r, s, c, f)",
         before=filters_read((0, 1, 3, 2)),
+    ),
+    known(
+        "taps a stride apart",
+        "the taps are `stride` pixels apart, as in (i + r) * stride: windows move by the stride, taps are neighbours",
+        before=taps_apart,
     ),
     known("first channel only", "only the first channel of the images counts", before=given("w", one_channel)),
     known(
@@ -163,6 +199,10 @@ RESULTS = (
         after=changed("y", lambda y: rewritten(y, (0, 3, 1, 2))),
     ),
     known("last window missing", LAST, after=changed("y", without_last)),
+    known("last row missing", LAST_ROW, after=changed("y", lambda y: kept(y, (slice(None), slice(-1))))),
+    known(
+        "last column missing", LAST_COLUMN, after=changed("y", lambda y: kept(y, (slice(None), slice(None), slice(-1))))
+    ),
     known("mean of the window", "the products of a window are averaged; their sum is wanted", after=mean_of_window),
     known(
         "bias of one", "one is added to each result: this convolution has no bias", after=changed("y", lambda y: y + 1)

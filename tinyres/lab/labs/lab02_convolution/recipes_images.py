@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinyres.lab.labs.lab02_convolution.cases import positions, room
-from tinyres.lab.labs.lab02_convolution.slips import After, given, known, placed, same_image, surrounded
+from tinyres.lab.labs.lab02_convolution.slips import After, given, known, placed, same_image, surrounded, without_first
 from tinyres.lab.task import Case, Results
 
 
@@ -85,6 +85,11 @@ WINDOWS = (
         "padding counted twice",
         "the windows of the padded image begin at (-top, -left): in the padded image, the first one begins at (0, 0)",
         before=placed(lambda p: (2 * p[0], p[1] - p[0], 2 * p[2], p[3] - p[2])),
+    ),
+    known(
+        "first row and column missing",
+        "row 0 and column 0 of the images are taken for outside: an index is inside from 0 on (0 <=, not 0 <)",
+        before=given("x", without_first),
     ),
     known(
         "no stride",

@@ -78,6 +78,11 @@ def without_last(array: Array) -> Array:
     return kept(array, (slice(None), slice(-1), slice(-1)))
 
 
+def without_first(array: Array) -> Array:
+    """The first row and the first column zero."""
+    return kept(array, (slice(None), slice(1, None), slice(1, None)))
+
+
 def same_image(x: Array) -> Array:
     """The first image, as often as there are images."""
     return np.broadcast_to(x[:1], x.shape)

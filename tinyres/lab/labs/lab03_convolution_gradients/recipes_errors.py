@@ -57,6 +57,16 @@ STRIDE = (
 )
 SOME = (
     known(
+        "last row missing",
+        "the errors of the last row of positions do not count",
+        before=of_errors(lambda dy: kept(dy, (slice(None), slice(-1)))),
+    ),
+    known(
+        "last column missing",
+        "the errors of the last column of positions do not count",
+        before=of_errors(lambda dy: kept(dy, (slice(None), slice(None), slice(-1)))),
+    ),
+    known(
         "last window missing",
         "the errors of the last row and the last column of positions do not count",
         before=of_errors(without_last),

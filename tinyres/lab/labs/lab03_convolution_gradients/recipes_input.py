@@ -105,6 +105,11 @@ FILTERS = (
         before=given("w", lambda w: misread(w, (0, 1, 3, 2))),
     ),
     known(
+        "filters read as rows",
+        "w is read as [F, R*S*C], as by w.reshape(F, -1): it lies in memory as [R*S*C, F]",
+        before=given("w", lambda w: misread(w, (3, 0, 1, 2))),
+    ),
+    known(
         "taps exchanged",
         "r and s are exchanged: columns in the order (s, r, f) meet filters in the order (r, s, f)",
         before=turned_read((1, 0, 2, 3)),
@@ -214,7 +219,20 @@ def at_every(step: Callable[[int], tuple[int, int]]) -> Callable[[Case], Results
     return instead
 
 
+def in_one_direction(case: Case) -> Results:
+    """Zero only where both the row and the column are between errors."""
+    zeros, stride = repeated(case).arrays["dy"], case.params["stride"]
+    inside = (np.arange(zeros.shape[1])[:, None] % stride > 0) & (np.arange(zeros.shape[2]) % stride > 0)
+    zeros[:, inside] = 0
+    return {"zeros": zeros}
+
+
 SPREAD = (
+    known(
+        "errors repeated in one direction",
+        "an error stands also in the gap to its right and in the gap below it: both hold zeros",
+        instead=in_one_direction,
+    ),
     known(
         "errors repeated",
         "each error is repeated over the gap after it: the gap holds zeros",

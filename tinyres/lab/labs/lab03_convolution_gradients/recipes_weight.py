@@ -85,7 +85,7 @@ WEIGHT = (
     CIRCULAR,
     *SIDES,
     replace(SAME_IMAGE, name="one image for all"),
-    *WINDOWS[:3],
+    *WINDOWS[:4],
     *ORDER,
     *STRIDE,
     *SOME,
