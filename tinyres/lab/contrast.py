@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tinyres.lab.task import Array, Case
+from tinyres.lab.task import Case
 
 LEAST = 2  # cases on either side: one alone is special in something by chance
-Property = tuple[str, Callable[[Case], bool]]
 
 
 def contrast(failed: Sequence[Case], passed: Sequence[Case]) -> str:
@@ -26,42 +25,30 @@ def contrast(failed: Sequence[Case], passed: Sequence[Case]) -> str:
     """
     if min(len(failed), len(passed)) < LEAST:
         return ""
-    for said, holds in _properties(failed[0]):
-        if all(map(holds, failed)) and not any(map(holds, passed)):
+    of_passed = set[str]().union(*map(_properties, passed))
+    of_failed = [list(_properties(case)) for case in failed]
+    for said in of_failed[0]:
+        if said not in of_passed and all(said in each for each in of_failed):
             return f"exactly the cases {said} fail"
     return ""
 
 
-def _properties(case: Case) -> Iterator[Property]:
-    """What a case may have, from its parameters, its arrays, and how they lie in memory."""
-    for name in case.params:
-        yield f"with {name} above 1", lambda c, n=name: _any(c, n, lambda v: v > 1)
-        yield f"with {name} below 0", lambda c, n=name: _any(c, n, lambda v: v < 0)
-        yield f"with {name} other than 0", lambda c, n=name: _any(c, n, lambda v: v != 0)
-        yield f"with {name} 0", lambda c, n=name: _values(c, n).size > 0 and not _any(c, n, lambda v: v != 0)
-        yield f"with unequal {name}", lambda c, n=name: _any(c, n, lambda v: v != v.flat[0])
-    yield "in float64", lambda c: c.dtype == "float64"
-    yield "in float32", lambda c: c.dtype == "float32"
-    yield "with arrays that are not contiguous", lambda c: c.layout == "strided"
+def _properties(case: Case) -> Iterator[str]:
+    """What a case has, by its parameters, its type, how it lies in memory, and its arrays."""
+    for name, value in case.params.items():
+        flat = value if isinstance(value, (tuple, list)) else (value,)
+        numbers = [number for number in flat if isinstance(number, (int, float))]
+        if any(number > 1 for number in numbers):
+            yield f"with {name} above 1"
+        if any(number < 0 for number in numbers):
+            yield f"with {name} below 0"
+        if numbers:
+            yield f"with {name} other than 0" if any(numbers) else f"with {name} 0"
+        if len(set(numbers)) > 1:
+            yield f"with unequal {name}"
+    yield f"in {case.dtype}"
+    if case.layout == "strided":
+        yield "with arrays that are not contiguous"
     for name, array in case.arrays.items():
-        for axis in range(np.ndim(array)):
-            yield f"with one entry along axis {axis} of {name}", lambda c, n=name, a=axis: _length(c, n, a) == 1
-            yield f"with several entries along axis {axis} of {name}", lambda c, n=name, a=axis: _length(c, n, a) > 1
-
-
-def _values(case: Case, name: str) -> Array:
-    """The numbers of a parameter; none if it is something else."""
-    value = case.params.get(name)
-    flat = value if isinstance(value, (tuple, list)) else (value,)
-    return np.array([v for v in flat if isinstance(v, (int, float))], np.float64)
-
-
-def _any(case: Case, name: str, test: Callable[[Array], object]) -> bool:
-    values = _values(case, name)
-    return bool(values.size and np.any(test(values)))
-
-
-def _length(case: Case, name: str, axis: int) -> int:
-    """Of an axis of an array; 0 where there is no such axis."""
-    shape = np.shape(case.arrays.get(name, ()))
-    return shape[axis] if axis < len(shape) else 0
+        for axis, length in enumerate(np.shape(array)):
+            yield f"with {'one entry' if length == 1 else 'several entries'} along axis {axis} of {name}"
