@@ -30,6 +30,7 @@ class Outcome:
 
     answers: list[Answer]
     refused: str
+    notes: tuple[str, ...]  # fences that this machine lacks
     printed: str
     seconds: float
     left: list[int]  # processes that were there after the sandbox was closed
@@ -65,6 +66,6 @@ def run(tmp_path):
         seconds = time.perf_counter() - start
         assert not scratch.name or not os.path.exists(scratch) or scratch == Path()
         left = processes_of(scratch) if scratch.name else []
-        return Outcome(answers, sandbox.refused, sandbox.printed, seconds, left)
+        return Outcome(answers, sandbox.refused, sandbox.notes, sandbox.printed, seconds, left)
 
     return run

@@ -154,6 +154,8 @@ AROUND = """
 def test_the_kernel_stops_what_goes_around_python(run, tmp_path):
     source = HEAD + DEF + AROUND.format(source=PACKAGE + "/tensor.py", tmp=tmp_path)
     outcome = run(source)
+    if any("Landlock" in note for note in outcome.notes):
+        pytest.skip(outcome.notes[0])
     assert outcome.last.kind == "", outcome.last.problem
     assert not (tmp_path / "stolen").exists()
 
@@ -191,7 +193,8 @@ def f(x, *, k, out):
     assert run(source).last.kind == ""
 
 
-def test_an_answer_of_its_own_is_no_better_than_a_result(run):
+@pytest.mark.parametrize(("id", "said"), [("header['id']", "an answer of its own"), ("7777", "to another question")])
+def test_an_answer_of_its_own_is_no_better_than_a_result(run, id, said):
     """A frame of the right form, written by the submission: its arrays are checked like any others."""
     source = """
 import json, os, sys
@@ -199,12 +202,13 @@ def f(x, *, k, out):
     frame = sys._getframe()
     while "answer" not in frame.f_locals or "request" not in frame.f_locals:
         frame = frame.f_back
-    said = json.dumps({"id": frame.f_locals["header"]["id"], "arrays": [], "notes": []}).encode()
+    header = frame.f_locals["header"]
+    said = json.dumps({"id": ID, "arrays": [], "notes": []}).encode()
     os.write(frame.f_locals["answer"], len(said).to_bytes(8, "little") + said)
 """
-    outcome = run(source)
+    outcome = run(source.replace("ID", id))
     assert outcome.last.kind == "fence"
-    assert "an answer of its own" in outcome.last.problem
+    assert said in outcome.last.problem
 
 
 def test_later_calls_get_a_fresh_worker(run):

@@ -184,6 +184,13 @@ def test_a_worker_that_cannot_start_says_why(tmp_path, monkeypatch, python):
     assert ("No such file" in answer.problem) == (python != "/bin/false")
 
 
+def test_a_system_that_cannot_fork(tmp_path, monkeypatch):
+    monkeypatch.delattr("os.fork")
+    with Sandbox(LAB, tmp_path, text={"f.py": ""}) as sandbox:
+        answer = sandbox.call(TASK, CASE, SHAPES)
+    assert "it needs Linux or macOS" in answer.problem
+
+
 def test_nothing_of_the_scratch_folder_is_left(run):
     """The fixture looks: a folder without rights, a link to a folder that is not its own, everything removed."""
     source = "import os, shutil\ndef f(x, *, k, out):\n    out[...] = 1\n    "

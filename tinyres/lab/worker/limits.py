@@ -33,7 +33,12 @@ def limit(memory: int, cpu: float) -> list[str]:
         # Soft before hard: the first signal of used up processor time says what it is, the second is SIGKILL.
         last = most + 1 if what == resource.RLIMIT_CPU and most + 1 <= (hard % (1 << 63)) else most
         resource.setrlimit(what, (most, last))
-    return [] if sys.platform == "linux" else ["memory is watched by the grading process, not limited by the system"]
+    if sys.platform == "linux":
+        return []
+    return [
+        "memory is watched by the grading process, not limited by the system",
+        "a process that a submission detaches is not found: the system has no child subreaper",
+    ]
 
 
 def address_space() -> int:
