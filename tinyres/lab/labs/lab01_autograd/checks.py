@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import math
 
-from tinyres.lab.labs.lab01_autograd import arrays, cases, recipes, recipes_arrays, recipes_forward, reference
+from tinyres.lab.labs.lab01_autograd import (
+    arrays,
+    cases,
+    recipes,
+    recipes_arrays,
+    recipes_forward,
+    recipes_nodes,
+    reference,
+)
 from tinyres.lab.task import Case, Checks
 
 
@@ -19,9 +27,9 @@ def steps(case: Case) -> float:
 
 
 CHECKS = {
-    "order.reachable": Checks(cases.starts, cases.starts_hidden, reference.reachable, recipes.REACHABLE),
-    "order.needed": Checks(cases.wants, cases.wants_hidden, reference.needed, recipes.NEEDED),
-    "order.walk_back": Checks(cases.passes, cases.passes_hidden, reference.walk_back, recipes.WALK_BACK, terms=steps),
+    "order.reachable": Checks(cases.starts, cases.starts_hidden, reference.reachable, recipes_nodes.REACHABLE),
+    "order.needed": Checks(cases.wants, cases.wants_hidden, reference.needed, recipes_nodes.NEEDED),
+    "order.walk_back": Checks(cases.passes, cases.passes_hidden, recipes.walk_back, recipes.WALK_BACK, terms=steps),
     "derive.sum_to": Checks(arrays.sums, arrays.sums_hidden, reference.sum_to, recipes_arrays.SUM_TO, terms=copies),
     "derive.product": Checks(arrays.pairs, arrays.pairs_hidden, reference.product, recipes_arrays.PRODUCT),
     "derive.quotient": Checks(arrays.pairs, arrays.pairs_hidden, reference.quotient, recipes_arrays.QUOTIENT),
