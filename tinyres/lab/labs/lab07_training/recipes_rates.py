@@ -76,6 +76,16 @@ COSINE = (
     told(
         "start forgotten",
         "the wave begins at step 0: it begins at `start`",
+        slip(part=lambda t, start, total: t / total),
+    ),
+    told(
+        "way from step 0",
+        "after `start`, the way is step / total: it is measured from `start`, and total - start long",
+        slip(part=lambda t, start, total: t / total if t > start else 0.0),
+    ),
+    told(
+        "way from step 0, at the start too",
+        "from `start` on, the way is step / total: it is measured from `start`, and total - start long",
         slip(part=lambda t, start, total: t / total if t >= start else 0.0),
     ),
     told(
