@@ -179,12 +179,12 @@ class _Search:
         return self._ranked([each for each in found if self._likely(each, involved, name)], involved, name)
 
     def _likely(self, mistakes: Mistakes, involved: list[int], name: str) -> bool:
-        """Whether it is no accident: half of the failures are explained, or a few and nothing speaks against it.
+        """Whether it is no accident: half of the failures are explained, or a third and nothing speaks against it.
 
         In small cases many mistakes come to the same; one that fits there only would mislead.
         """
         count = sum(self.fits(mistakes, index, name) for index in involved)
-        return 2 * count >= len(involved) or (count > 1 and not self._against(mistakes))
+        return 2 * count >= len(involved) or (3 * count >= len(involved) and not self._against(mistakes))
 
     def _pairs(self, index: int, name: str) -> Iterator[Mistakes]:
         """Two mistakes that together explain one case. Those that need no further run of the formula come first."""
