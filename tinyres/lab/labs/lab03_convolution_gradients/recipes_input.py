@@ -10,7 +10,7 @@ from tinyres.lab.labs.lab02_convolution.recipes_images import counted_from_the_e
 from tinyres.lab.labs.lab02_convolution.slips import Before, changed, given, kept, known, misread, placed, rewritten
 from tinyres.lab.labs.lab03_convolution_gradients.recipes_errors import ORDER, SOME, STRIDE
 from tinyres.lab.labs.lab03_convolution_gradients.reference import cut, images, padded_shape
-from tinyres.lab.labs.lab03_convolution_gradients.slips import repeated
+from tinyres.lab.labs.lab03_convolution_gradients.slips import repeated, rounded_down
 from tinyres.lab.task import Array, Case, Results
 
 
@@ -50,6 +50,11 @@ PLACE = (
         before=counted_from_the_end,
     ),
     known("errors repeated", "each error is repeated over the gap after it: the gap holds zeros", before=repeated),
+    known(
+        "remainder not tested",
+        "an error counts also where (h + top - r) / stride is not whole: there, pixel h met no window with tap r",
+        before=rounded_down,
+    ),
 )
 CUT = (
     known(

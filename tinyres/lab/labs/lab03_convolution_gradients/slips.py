@@ -35,3 +35,10 @@ def repeated(case: Case) -> Case:
     _, i, j, _ = dy.shape
     grid = dy.repeat(stride, 1).repeat(stride, 2)[:, : (i - 1) * stride + 1, : (j - 1) * stride + 1]
     return case.but({"dy": grid}, stride=1)
+
+
+def rounded_down(case: Case) -> Case:
+    """Each error in the gap after it, behind the last one too."""
+    stride, (top, bottom, left, right) = case.params["stride"], case.params["padding"]
+    grid = case.arrays["dy"].repeat(stride, 1).repeat(stride, 2)
+    return case.but({"dy": grid}, stride=1, padding=(top, bottom + stride - 1, left, right + stride - 1))
