@@ -8,7 +8,7 @@ import re
 import pytest
 import tyro
 
-from tinyres.cli import lab_check
+from tinyres.cli import lab_check, main
 from tinyres.errors import ConfigError, LabError
 from tinyres.lab import catalogue, start
 from tinyres.lab.progress import fresh, read
@@ -103,6 +103,15 @@ def test_mistakes_of_typing(folder):
         run(lab_check.Check, "--seed", "-1")
     with pytest.raises(ConfigError, match=r"points for speed; those of this lab that have: conv\.forward"):
         run(lab_check.Time, "conv.pad")
+
+
+def test_exit_codes(folder, capsys):
+    assert main(["lab", "check", "conv.pad"]) == 0
+    spoil(folder, "return canvas", "return canvas + 1", name="columns.py")
+    assert main(["lab", "check", "conv.pad"]) == 1
+    assert main(["lab", "check", "conv.fward"]) == 2
+    assert "did you mean 'conv.forward'?" in capsys.readouterr().err
+    assert main(["lab", "check", "--sede", "3"]) == 2
 
 
 def test_mine_uses_earlier_labs(folder, monkeypatch, capsys):
