@@ -52,18 +52,20 @@ def test_nobody_could_be_graded_and_everybody_is_there(put, tinyres, tmp_path, l
     """Nothing runs here: what is there are a damaged zip and folders without a file of the lab."""
     put("=1+1", {"notes.txt": "ill"})
     (tmp_path / "class" / "bob.zip").write_bytes(b"no zip")
-    code, out, err = tinyres("grade", "class", "-o", "marks")
+    code, out, err = tinyres("grade", "class", "-o", "class/marks")
     assert (code, err) == (0, "")
     assert out.startswith(f"{LAB}: 2 submissions")
     assert "earns nothing: bob.zip is damaged or no zip" in out
-    with open(tmp_path / "marks" / "grades.csv", encoding="utf-8-sig", newline="") as file:
+    with open(tmp_path / "class" / "marks" / "grades.csv", encoding="utf-8-sig", newline="") as file:
         rows = {row["submission"]: row for row in csv.DictReader(file)}
     assert set(rows) == {"_1+1", "bob"}
     assert {row["total"] for row in rows.values()} == {"0"}
     assert rows["bob"]["possible"] == f"{lab.points:g}"
-    assert "bob.zip is damaged" in (tmp_path / "marks" / "feedback" / "bob.txt").read_text()
-    assert "bob.zip is damaged" in (tmp_path / "marks" / "class.html").read_text()
-    assert "graded before" in tinyres("grade", "class", "-o", "marks")[1]
+    assert "bob.zip is damaged" in (tmp_path / "class" / "marks" / "feedback" / "bob.txt").read_text()
+    assert "bob.zip is damaged" in (tmp_path / "class" / "marks" / "class.html").read_text()
+    again = tinyres("grade", "class", "-o", "class/marks")[1]
+    assert again.startswith(f"{LAB}: 2 submissions"), "the folder of the results is none"
+    assert again.count("graded before") == 2
 
 
 @pytest.mark.slow

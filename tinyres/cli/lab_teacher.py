@@ -65,7 +65,7 @@ class Grade:
             )
         named = catalogue.lab(self.lab) if self.lab else None
         wanted = {source.file for source in named.sources} if named else catalogue.files()
-        submissions, notes = gather.gather(self.targets, wanted)
+        submissions, notes = gather.gather(self.targets, wanted, self.out)
         lab = named or grade.lab_of(submissions)
         seed = self.seed
         seeds = grade.seeds(self.key or grade.key_of(self.out)) if seed is None else lambda name: seed

@@ -31,7 +31,9 @@ class Submission:
     sources: tuple[Path, ...]
 
 
-def gather(targets: Sequence[Path], wanted: Collection[str]) -> tuple[list[Submission], list[str]]:
+def gather(
+    targets: Sequence[Path], wanted: Collection[str], out: Path | None = None
+) -> tuple[list[Submission], list[str]]:
     """The submissions in folders and zips, and notes on what was left aside.
 
     Parameters
@@ -40,6 +42,8 @@ def gather(targets: Sequence[Path], wanted: Collection[str]) -> tuple[list[Submi
         Each a submission, or a folder of submissions.
     wanted : collection of str
         The names of the labs' files, by which a submission is told from a folder of submissions.
+    out : Path, optional
+        The folder of the results: no submission, wherever it lies.
 
     Raises
     ------
@@ -52,7 +56,7 @@ def gather(targets: Sequence[Path], wanted: Collection[str]) -> tuple[list[Submi
         if not target.exists():
             raise LabError(f"there is no {target}; name folders or zips of what was handed in.")
         if target.is_dir() and not _is_one(target, wanted):
-            members = list(_members(target, notes))
+            members = [path for path in _members(target, notes) if out is None or path.resolve() != out.resolve()]
             if not members:
                 raise LabError(f"{target} holds no submission: neither a folder nor a zip nor a Python file is in it.")
         else:
