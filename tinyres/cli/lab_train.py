@@ -6,7 +6,7 @@ import dataclasses
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, Suppress
 
@@ -38,6 +38,7 @@ class Train(Config):
     anyway: FlagCreatePairsOff[bool] = False
     """Train with kernels that are wrong, to see what a network makes of them."""
     kernels: Suppress[str] = ""
+    device: Suppress[Literal["cpu", "cuda"] | None] = None  # that of the kernels
     resume: Suppress[str | None] = None
     compare: Suppress[tuple[str, ...]] = ()
     seeds: Suppress[tuple[int, ...]] = ()
@@ -153,13 +154,17 @@ def _steps(kernels: dict[str, str], result: Result) -> str:
     whom = {"yours": kernels, "default": {}, readable: {"all": readable}}
     steps = [contender(name, config.model, images, labels, k, mode, len(meta.classes)) for name, k in whom.items()]
     times = interleaved(steps, ROUNDS, SECONDS, lambda: None)
-    shown = {name: f"{1000 * float(np.median(seconds)):.3g} ms" for name, seconds in times.items()}
+    shown = {name: _duration(float(np.median(seconds))) for name, seconds in times.items()}
     return (
         f"a step of {batch} images takes {shown['yours']} with your kernels: "
         f"{ratio(times['yours'], times['default']):.2f} times as long as with the default ones ({shown['default']}), "
         f"{ratio(times['yours'], times[readable]):.2f} times as long as with the library's {readable} kernels "
         f"({shown[readable]})"
     )
+
+
+def _duration(seconds: float) -> str:
+    return f"{1000 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
 
 
 def _next(folder: Path, lab: Lab) -> str:
