@@ -129,8 +129,7 @@ class Worker:
         except BaseException:
             self.close()
             raise
-        if not guard.alone(self._process.pid, self.id):
-            raise self._end("fence", "left another process running; a lab needs none")
+        self._alone()
         return reader.header or {}, reader.arrays
 
     def _listen(self, seconds: float, sending: bool = False) -> list[int]:
@@ -183,8 +182,14 @@ class Worker:
         now = time.monotonic()
         if self.id and now - self._watched >= WATCH:
             self._watched = now
+            self._alone()
             if resident(self.id) > self._memory:
                 raise self._end("memory", f"took more than {self._memory >> 20} MB of memory")
+
+    def _alone(self) -> None:
+        """Seen here is what goes around the audit hook; a process that lives on has detached itself, or tried to."""
+        if self.id and not guard.alone(self._process.pid, self.id):
+            raise self._end("fence", "has started another process, around Python; a lab needs none")
 
     def _late(self, seconds: float) -> Ended:
         """Too late: ask the worker where it is, wait a moment, and end it."""
