@@ -120,6 +120,20 @@ def test_what_is_not_in_the_table_is_localised(conv):
         assert cause.sentence.startswith("got / expected = 7")
 
 
+def test_rounding_of_long_sums_is_no_difference(sums):
+    """What is wrong in one place is said to be wrong there only, however the rest is rounded."""
+    task = replace(sums, checks=replace(sums.checks, terms=lambda case: 1e6))
+
+    def one_wrong(case):
+        right = sums.checks.reference(case)
+        rounded = right["dg"] * (1 + 3e-4 * np.resize([1, -1], right["dg"].shape))
+        rounded[1] += 5
+        return {**right, "dg": rounded}
+
+    failures, passed = outcomes(task, one_wrong)
+    assert all(cause.sentence.startswith("wrong in ") for cause in causes(task, failures, passed))
+
+
 def test_noise_is_no_known_mistake(conv, rng):
     failures, _ = outcomes(conv, lambda case: {"y": rng.standard_normal(windows(case)["y"].shape)})
     assert {cause.recipes for cause in causes(conv, failures)} == {()}
@@ -145,6 +159,18 @@ def test_what_fits_one_case_by_accident_is_not_told(conv):
         return windows(case, double=0.5) if small else {"y": windows(case)["y"] ** 2}
 
     assert set(named(conv, mostly_unknown)) == {()}
+
+
+def test_what_a_passed_case_speaks_against_is_not_told(conv):
+    """Two of five failures are halved; but so would be what is right."""
+    names = [case.name for case in cases_of(conv, 5, True)]
+
+    def some(case):
+        place = names.index(case.name)
+        y = windows(case)["y"]
+        return {"y": y if place == 0 else y / 2 if place < 3 else y**2}
+
+    assert set(named(conv, some, hidden=True)) == {()}
 
 
 def test_a_slip_that_shows_in_some_cases_is_told_beside_another(conv):

@@ -107,7 +107,7 @@ def _cause(search: _Search, index: int, best: dict[str, list[Mistakes]], shared:
     for mistakes, results in told.items():
         recipes = [search.recipes[each] for each in mistakes]
         names += [recipe.name for recipe in recipes if recipe.name not in names]
-        said = sentence(recipes) if recipes else peculiar(failure.case, results[0], failure.expected, failure.got)
+        said = sentence(recipes) if recipes else search.peculiarity(failure, results[0])
         parts.append(f"{' and '.join(results)} {said}" if len(told) > 1 and recipes else said)
     return Cause("; ".join(filter(None, (*parts, "" if names else shared))), tuple(names))
 
@@ -163,6 +163,11 @@ class _Search:
         if first.shape != second.shape or second.dtype.kind not in "fiub":
             return True
         return bool(differs(first, second, tolerance(case, first, self.task.checks.terms(case))).any())
+
+    def peculiarity(self, failure: Failure, name: str) -> str:
+        """What is peculiar about a result that no mistake explains."""
+        terms = self.task.checks.terms(failure.case)
+        return peculiar(failure.case, name, failure.expected, failure.got, terms)
 
     def explain(self, name: str) -> list[Mistakes]:
         """The mistakes that explain any failure of a result, best first."""
