@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -135,6 +136,17 @@ def test_nothing_to_train_with(train, folder, name, stubs, said):
     assert code == 1
     assert re.search(said, err)
     assert len(err.splitlines()) == 1
+
+
+def test_an_interrupted_run(train, folder, monkeypatch):
+    def fit(config, follow):
+        return SimpleNamespace(interrupted=True, step=1, iterations=2)
+
+    monkeypatch.setattr("tinyres.train.fit", fit)
+    folder("05")
+    code, out, _ = train("lab05", *QUICK)
+    assert code == 130
+    assert out.endswith("stopped after 1 of 2 steps; the same command begins anew.\n")
 
 
 def test_where_there_is_no_lab(train, tmp_path):

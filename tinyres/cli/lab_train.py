@@ -72,11 +72,13 @@ class Train(Config):
         )
         print(f"{config.model} on {config.data} with your {', '.join(chosen)}; all else is the library's", flush=True)
         result = fit(config, follow=following)
+        if result.interrupted:  # `tinyres train --resume` would not know the student's kernels
+            print(f"stopped after {result.step} of {result.iterations} steps; the same command begins anew.")
+            return 130
         _tell(result, {op: student.calls[op] for op, (_, student) in chosen.items()})
-        if result.trained and not result.interrupted:
-            print(_steps(kernels, result), flush=True)
-            print(_next(self.lab, lab))
-        return 130 if result.interrupted else 0
+        print(_steps(kernels, result), flush=True)
+        print(_next(self.lab, lab))
+        return 0
 
     def _usable(self, student: Student, others: Mapping[str, Path]) -> list[Own]:
         """The kernels that are written and right; LabError at the first wrong one."""
