@@ -81,7 +81,9 @@ def roots_of(name: str, arrays: dict[str, Array]) -> list[tuple[int, int]]:
 def weighted(rng: Rng, name: str, arrays: dict[str, Array], dtype: str = "float32", hidden: bool = False) -> Case:
     """A graph with weights on its edges, some of them 1, and gradients to start from."""
     shape = len(arrays["edges"]), int(arrays["results"].max())
-    weights = np.where(rng.random(shape) < 0.5, 1.0, rng.uniform(0.4, 1.2, shape) * rng.choice([-1, 1], shape))
+    single = arrays["results"][arrays["edges"][:, :1]] == 1  # the results of a node must differ from each other
+    sums = single & (rng.random(shape) < 0.5)
+    weights = np.where(sums, 1.0, rng.uniform(0.4, 1.2, shape) * rng.choice([-1, 1], shape))
     if name.startswith(("shortcuts", "chain")):
         weights = np.where(rng.random(shape) < 0.5, 1.0, -1.0)  # sums of thousands of products stay exact
     if name == "an-array-for-two":
