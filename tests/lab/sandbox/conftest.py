@@ -13,7 +13,7 @@ import pytest
 from tinyres.lab.sandbox import Answer, Sandbox
 from tinyres.lab.task import Case, Checks, Lab, Limits, Source, Task
 
-LIMITS = Limits(start=5.0, first=2.0, call=2.0, printed=1 << 12)
+LIMITS = Limits(start=20.0, first=20.0, call=20.0, printed=1 << 12)
 TASK = Task(
     "t.f", "k times x", 1.0, "f.py", "f", ("x",), ("y",), Checks(lambda rng: [], lambda rng: [], lambda case: {})
 )
