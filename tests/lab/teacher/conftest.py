@@ -63,7 +63,7 @@ def reports(lab):
 
     right = [case("N0"), case("N1"), case("N2"), case("N0", hidden=True)]
     flipped = [case("N0"), case("N1", False, **FLIPPED), case("N2", False, **FLIPPED)]
-    hung = case("N0", False, problem="was not done after 5 s", kind="timeout")
+    hung = case("N0", False, problem=f"was not done after 5 s {MARKUP}", kind="timeout")
     rest = [case(f"N{k}", False, problem="not run: N0 took too long", kind="stopped") for k in (1, 2)]
     forwards = forward(hung, *rest, stopped="N0 took too long")
     return [
