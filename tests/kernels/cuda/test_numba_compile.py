@@ -13,6 +13,7 @@ import pytest
 
 from tinyres.kernels.on_numba_cuda import batch_norm, conv, conv_weight, elementwise, naive, sums
 from tinyres.kernels.on_numba_cuda.tiles import NARROW, WEIGHTS, WIDE, tile_for, weight_tile_for
+from tinyres.lab.labs.lab06_gpu import tile, total, variants
 
 SHARED = 48 * 1024
 REGISTERS = 65536  # of a multiprocessor, shared by the threads on it
@@ -68,11 +69,11 @@ def kernels(real):
     kind, itemsize = np.dtype(real).type, np.dtype(real).itemsize
     flat = f"{code}1 "
     for name, (filters, window, stride, spread, turned) in CONVOLUTIONS.items():
-        tile = tile_for(filters, window, stride, itemsize)
-        yield name, conv.tiled(tile, window, stride, spread, turned, kind), flat * 3 + scalars(9), tile.threads
+        cut = tile_for(filters, window, stride, itemsize)
+        yield name, conv.tiled(cut, window, stride, spread, turned, kind), flat * 3 + scalars(9), cut.threads
     for name, (window, stride) in WEIGHT_GRADIENTS.items():
-        tile = weight_tile_for(window, stride, itemsize)
-        yield name, conv_weight.tiled(tile, window, stride, kind), flat * 3 + scalars(11), tile.threads(window)
+        cut = weight_tile_for(window, stride, itemsize)
+        yield name, conv_weight.tiled(cut, window, stride, kind), flat * 3 + scalars(11), cut.threads(window)
     yield "relu", elementwise.positive, flat * 2, 128
     yield "gradient of relu", elementwise.passed, flat * 3, 128
     yield "rows", sums._add_rows(32, 8), flat + scalars(2) + f" {flat}", 256
@@ -86,6 +87,9 @@ def kernels(real):
         yield f"gradient, {then}", batch_norm._gradient(16, 16, then, kind), signature, 256
     for one in (naive.one_output, naive.one_input, naive.one_weight):
         yield one.py_func.__name__, one, f"{code}4 {code}4{scalars(3)} {code}4", 128
+    yield "lab, sum in a tree", total.block_sums, f"{code}1 d1", total.LANES
+    yield "lab, tile", tile.tiled(3, 3, kind), f"{code}2 {code}2{scalars(2)} {code}2", tile.ROWS * tile.COLUMNS
+    yield "lab, dilated", variants.one_dilated, f"{code}4 {code}4{scalars(4)} {code}4", 128
 
 
 def check(build, chosen, real, architecture):
@@ -135,10 +139,10 @@ def test_what_spills_is_noticed(compiler):
 @pytest.mark.parametrize(("window", "stride"), [((3, 3), 1), ((3, 3), 2), ((7, 7), 2), ((11, 11), 4), ((1, 1), 1)])
 def test_the_windows_of_the_nets_fit_into_shared_memory(window, stride, itemsize):
     for filters in (3, 64):
-        tile = tile_for(filters, window, stride, itemsize)
-        assert tile.shared(window, stride, itemsize) <= SHARED
-        assert (tile.rows, tile.filters) == ((16, 16) if filters == 3 else (8, 32))
-        assert tile.threads % tile.depth == tile.threads % tile.filters == 0
+        cut = tile_for(filters, window, stride, itemsize)
+        assert cut.shared(window, stride, itemsize) <= SHARED
+        assert (cut.rows, cut.filters) == ((16, 16) if filters == 3 else (8, 32))
+        assert cut.threads % cut.depth == cut.threads % cut.filters == 0
     weights = weight_tile_for(window, stride, itemsize)
     assert weights.shared(window, stride, itemsize) <= SHARED
     assert weights.threads(window) % weights.channels == weights.threads(window) % weights.filters == 0
