@@ -168,6 +168,12 @@ def test_the_kernel_stops_what_goes_around_python(run, tmp_path):
     assert not (tmp_path / "stolen").exists()
 
 
+def test_a_forbidden_import_is_seen_before_anything_runs(run):
+    outcome = run("print('it runs')\ndef f(x, *, k, out): out[...] = k * x\ndef unused():\n    from torch import nn\n")
+    assert outcome.refused.startswith("f.py, line 4, `from torch import nn`: imports torch")
+    assert outcome.printed == ""
+
+
 def test_threads_left_behind_hold_nothing_up(run):
     source = HEAD + DEF + "threading.Thread(target=time.sleep, args=(60,)).start()"
     outcome = run(source, calls=2)
