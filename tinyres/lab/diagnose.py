@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import combinations, permutations
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from tinyres.lab.contrast import contrast
 from tinyres.lab.localise import peculiar
 from tinyres.lab.task import Case, Recipe, Results, Task
 
-SECONDS = 1.0  # of processor time for one task: a whole class is waiting
+SECONDS = 1.3  # of processor time for one task: a whole class is waiting
+FEW = 5  # of the smallest failing cases: what explains none of these is no candidate
 PREFIX = "equals what you get "
 Mistakes = tuple[int, ...]  # one or two, by their places in the table
 
@@ -176,7 +177,7 @@ class _Search:
         whole: list[Mistakes] = list(singles)
         for index in involved:  # most often one mistake explains everything: the others fall off at the first case
             whole = [each for each in whole if self.fits(each, index, name)]
-        found = whole or [each for each in singles if any(self.fits(each, index, name) for index in involved)]
+        found = whole or [each for each in singles if any(self.fits(each, index, name) for index in involved[:FEW])]
         if not whole:
             covered = max(([i for i in involved if self.fits(each, i, name)] for each in found), key=len, default=[])
             rest = [index for index in involved if index not in covered]
@@ -197,7 +198,8 @@ class _Search:
         inner = [each for each in places if self.recipes[each].before or self.recipes[each].instead]
         outer = [each for each in places if each not in inner]
         cheap = [*((first, second) for first in inner for second in outer), *permutations(outer, 2)]
-        for pair in (*cheap, *permutations(inner, 2)):
+        costly = [*combinations(inner, 2), *combinations(reversed(inner), 2)]  # most often the order does not matter
+        for pair in (*cheap, *costly):
             if not all(self.recipes[each].instead for each in pair) and self.fits(pair, index, name):
                 yield pair
 
