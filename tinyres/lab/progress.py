@@ -77,9 +77,11 @@ def read(folder: Path) -> Lock:
     try:
         said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         lock = Lock(**said)
-        catalogue.lab(lock.lab)
-        if not all(isinstance(part, dict) for part in (lock.stubs, lock.hints, lock.points, lock.possible)):
-            raise TypeError("a table is missing")
+        catalogue.lab(str(lock.lab))
+        if not isinstance(lock.lab, str) or not all(
+            isinstance(part, dict) for part in (lock.stubs, lock.hints, lock.points, lock.possible)
+        ):
+            raise TypeError("an entry has the wrong type")
     except (ValueError, TypeError, UnicodeDecodeError) as error:
         raise LabError(
             f"{path} cannot be read ({error}); copy your files elsewhere, start the lab again and put them back."

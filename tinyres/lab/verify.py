@@ -56,24 +56,41 @@ def verify(lab: Lab, seed: int) -> Verdict:
     faults = [*_lacking(best), *_undeserved(worst)]
     if seconds > SECONDS:
         faults.append(f"grading the solution took {seconds:.0f} s; {SECONDS:.0f} s are allowed.")
-    total = caught = named = 0
-    for task in lab.tasks:
-        cases = [(case, task.checks.reference(case)) for case in cases_of(task, seed, hidden=False)]
-        for recipe in task.checks.recipes:
-            total += 1
-            outcomes = [_outcome(task, recipe, case, expected) for case, expected in cases]
-            failures = [outcome for outcome in outcomes if outcome.wrong]
-            caught += bool(failures)
-            if not failures:
-                faults.append(f"{task.key}: the mistake {recipe.name!r} passes every public check.")
-                continue
-            said = {cause.recipes for cause in causes(task, failures, [o for o in outcomes if not o.wrong])}
-            named += said == {(recipe.name,)}
-            if said != {(recipe.name,)}:
-                others = " and ".join(sorted("+".join(names) or "nothing" for names in said))
-                faults.append(f"{task.key}: the mistake {recipe.name!r} is told as {others}.")
-    share = [report.points / lab.points for report in (best, worst)]
-    return Verdict(lab.id, share[0], share[1], total, caught, named, seconds, tuple(faults))
+    made = [(task, mistake) for task in lab.tasks for mistake in mistakes(task, seed)]
+    faults += [f"{task.key}: {mistake.fault}" for task, mistake in made if mistake.fault]
+    return Verdict(
+        lab.id,
+        solution=best.points / lab.points,
+        stub=worst.points / lab.points,
+        recipes=len(made),
+        caught=sum(mistake.shows > 0 for _, mistake in made),
+        named=sum(not mistake.fault for _, mistake in made),
+        seconds=seconds,
+        faults=tuple(faults),
+    )
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A known mistake, made on purpose: in how many public cases it shows, and what is wrong with its telling."""
+
+    name: str
+    shows: int
+    fault: str
+
+
+def mistakes(task: Task, seed: int) -> Iterator[Mistake]:
+    """Make each known mistake of a task, and see what the one who made it would be told."""
+    cases = [(case, task.checks.reference(case)) for case in cases_of(task, seed, hidden=False)]
+    for recipe in task.checks.recipes:
+        outcomes = [_outcome(task, recipe, case, expected) for case, expected in cases]
+        failures = [outcome for outcome in outcomes if outcome.wrong]
+        said = {cause.recipes for cause in causes(task, failures, [o for o in outcomes if not o.wrong])}
+        others = " and ".join(sorted("+".join(names) or "nothing" for names in said))
+        fault = "" if said == {(recipe.name,)} else f"the mistake {recipe.name!r} is told as {others}."
+        yield Mistake(
+            recipe.name, len(failures), fault if failures else f"the mistake {recipe.name!r} passes every public check."
+        )
 
 
 def _lacking(report: Report) -> Iterator[str]:

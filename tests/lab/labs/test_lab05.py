@@ -15,12 +15,10 @@ from tinyres import Tensor, ops
 from tinyres.lab import catalogue, start
 from tinyres.lab.check import cases_of
 from tinyres.lab.compare import wrong
-from tinyres.lab.diagnose import Failure, apply, causes
 from tinyres.lab.labs.lab05_residual import block, flow, projection, reference, variants
 
 LAB = catalogue.lab("05-residual")
 KEYS = [task.key for task in LAB.tasks]
-RECIPES = [(task.key, recipe.name) for task in LAB.tasks for recipe in task.checks.recipes]
 
 
 @functools.cache
@@ -189,39 +187,6 @@ def test_the_lab_s_own_files_are_right(key):
         out = tuple(outs.values()) if len(outs) > 1 else next(iter(outs.values()))
         OWN[key](*inputs, **case.params, out=out)
         assert wrong(case, right, outs, task.checks.terms(case)) == ()
-
-
-@pytest.mark.parametrize("key", KEYS)
-def test_cases_are_a_function_of_the_seed(key):
-    first, again, other = drawn.__wrapped__(key), drawn(key), drawn(key, 2)
-    assert len({case.name for case in first}) == len(first)
-    for one, same_one, two in zip(first, again, other, strict=True):
-        assert all(np.array_equal(one.arrays[name], same_one.arrays[name], equal_nan=True) for name in one.arrays)
-        assert not any(np.array_equal(one.arrays[name], two.arrays[name]) for name in one.arrays if name != "y")
-
-
-def outcome(task, recipe, case, right):
-    results = {name: np.asarray(array) for name, array in apply(task, [recipe], case).items()}
-    got = {name: a.astype(case.dtype) for name, a in results.items()}
-    return Failure(case, right, got, wrong(case, right, got, task.checks.terms(case)))
-
-
-@pytest.mark.parametrize(("key", "name"), RECIPES)
-def test_mistakes_are_named(key, name):
-    task = LAB.task(key)
-    recipe = next(r for r in task.checks.recipes if r.name == name)
-    assert recipe.sentence.startswith("equals what you get if ")
-    found = [outcome(task, recipe, case, right) for case, right in expected(key)]
-    failures = [o for o in found if o.wrong]
-    assert failures
-    assert {cause.recipes for cause in causes(task, failures, [o for o in found if not o.wrong])} == {(name,)}
-
-
-def test_there_are_enough_of_them():
-    subjects = [
-        len({name for key, name in RECIPES if key.startswith(subject)}) for subject in ("relu", "shortcut", "block")
-    ]
-    assert min(subjects) >= 12
 
 
 @pytest.fixture(scope="module")
