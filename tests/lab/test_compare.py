@@ -40,6 +40,16 @@ def test_any_order_of_summation_passes(rng, way, dtype):
         assert compare.wrong(case, expected, got, n) == ()
 
 
+def test_axes_are_called_by_their_order():
+    case = Case("c", {"x": np.zeros((2, 5, 6, 3)), "w": np.zeros((3, 2, 4, 7))})
+    first = case.channels_first(("x",), ("w",))
+    assert (first.arrays["x"].shape, first.arrays["w"].shape) == ((2, 3, 5, 6), (7, 4, 3, 2))
+    right, got = np.arange(1.0, 181.0).reshape(2, 3, 5, 6), np.arange(1.0, 181.0).reshape(2, 3, 5, 6)
+    got[:, 1] = 0.0
+    assert "(all samples, channel 1, all rows, all columns)" in compare.gap(first, {"y": right}, {"y": got}, ("y",))
+    assert "channel 1" not in compare.gap(case, {"y": right}, {"y": got}, ("y",))
+
+
 def test_the_order_has_room(rng):
     """The tolerance is several times what the clumsiest summation needs, also where all terms have one sign."""
     for shift in (0.0, 1.0):

@@ -20,8 +20,10 @@ from tinyres.lab.task import Array, Case, Results
 
 SLACK = 16.0
 AXES = {
-    "filters": ("filter row", "filter column", "input channel", "filter"),  # [R, S, C, F]
-    "images": ("sample", "row", "column", "channel"),  # [N, H, W, C]
+    ("filters", "last"): ("filter row", "filter column", "input channel", "filter"),  # [R, S, C, F]
+    ("filters", "first"): ("filter", "input channel", "filter row", "filter column"),  # [F, C, R, S]
+    ("images", "last"): ("sample", "row", "column", "channel"),  # [N, H, W, C]
+    ("images", "first"): ("sample", "channel", "row", "column"),  # [N, C, H, W]
 }
 FILTERS = ("w", "dw", "filters")
 
@@ -137,7 +139,7 @@ def gap(case: Case, expected: Results, got: Results, names: Sequence[str], terms
     share = f"{count} of {mask.size} entries" if few else f"{100 * count / mask.size:.0f} % of entries"
     said = f"{name}{place}: got {number(array[index])}, expected {number(right[index])}"
     if mask.size > 1:
-        said += f"; {share} differ{_spread(name, mask)}"
+        said += f"; {share} differ{_spread(axes(case, name, mask.ndim), mask)}"
     return said + others
 
 
@@ -157,10 +159,10 @@ def number(value: Array) -> str:
     return f"{float(value):+.4f}" if 1e-2 <= size < 1e5 else f"{float(value):+.5g}"
 
 
-def axes(name: str, ndim: int) -> tuple[str, ...]:
+def axes(case: Case, name: str, ndim: int) -> tuple[str, ...]:
     """What the axes of a result are called."""
     if ndim == 4:
-        return AXES["filters" if name in FILTERS else "images"]
+        return AXES["filters" if name in FILTERS else "images", case.channels]
     return {0: (), 1: ("value",), 2: ("row", "column")}.get(ndim, tuple(f"axis-{i} slice" for i in range(ndim)))
 
 
@@ -170,12 +172,12 @@ def hit(mask: Array) -> list[list[int]]:
     return [np.flatnonzero(mask.any(axis=tuple(a for a in every if a != axis))).tolist() for axis in every]
 
 
-def _spread(name: str, mask: Array) -> str:
+def _spread(named: tuple[str, ...], mask: Array) -> str:
     """Over which samples, channels, ... the wrong entries are spread."""
     if mask.all() or mask.ndim < 2:
         return ""
     parts = []
-    for axis, indices, size in zip(axes(name, mask.ndim), hit(mask), mask.shape, strict=True):
+    for axis, indices, size in zip(named, hit(mask), mask.shape, strict=True):
         if size > 1:
             parts.append(f"all {axis}s" if len(indices) == size else counted(axis, indices, size))
     return f" ({', '.join(parts)})" if parts else ""

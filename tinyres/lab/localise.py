@@ -49,7 +49,7 @@ def peculiar(case: Case, name: str, expected: Results, got: Results, terms: floa
         mask = differs(right, array, allowed)
         if not mask.any():
             return "the values are right, the type is not" if form(case, name, right, array) else ""
-        named, real = axes(name, right.ndim), np.asarray(expected[name]).dtype.kind == "f"
+        named, real = axes(case, name, right.ndim), np.asarray(expected[name]).dtype.kind == "f"
         return next(_findings(case, named, right, array.astype(np.float64), mask, allowed, real), "")
 
 

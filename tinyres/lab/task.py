@@ -34,10 +34,17 @@ class Case:
     dtype: str = "float32"
     layout: str = "contiguous"
     hidden: bool = False  # run at grading only, and shown after the grades are out
+    channels: str = "last"  # or "first": how the axes of images and filters are called in messages
 
     def but(self, arrays: dict[str, Array] | None = None, **params: Any) -> Case:
         """The same case with some arrays and parameters exchanged: what a recipe's `before` is made of."""
         return replace(self, arrays={**self.arrays, **(arrays or {})}, params={**self.params, **params})
+
+    def channels_first(self, images: Iterable[str], filters: Iterable[str] = ()) -> Case:
+        """The same case in PyTorch's order of axes: images [N,C,H,W], filters [F,C,R,S]."""
+        orders = {**dict.fromkeys(images, (0, 3, 1, 2)), **dict.fromkeys(filters, (3, 2, 0, 1))}
+        moved = {name: np.ascontiguousarray(self.arrays[name].transpose(order)) for name, order in orders.items()}
+        return replace(self.but(moved), channels="first")
 
     def rounded(self) -> Case:
         """The same case, its values exact in `dtype`."""
