@@ -41,7 +41,7 @@ def test_any_order_of_summation_passes(rng, way, dtype):
 
 
 def test_axes_are_called_by_their_order():
-    case = Case("c", {"x": np.zeros((2, 5, 6, 3)), "w": np.zeros((3, 2, 4, 7))})
+    case = Case("c", {"x": np.zeros((2, 5, 6, 3)), "w": np.zeros((3, 2, 4, 7))}, dtype="float64")
     first = case.channels_first(("x",), ("w",))
     assert (first.arrays["x"].shape, first.arrays["w"].shape) == ((2, 3, 5, 6), (7, 4, 3, 2))
     right, got = np.arange(1.0, 181.0).reshape(2, 3, 5, 6), np.arange(1.0, 181.0).reshape(2, 3, 5, 6)
