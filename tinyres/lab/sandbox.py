@@ -77,6 +77,7 @@ class Sandbox:
         self._lines: dict[str, list[str]] = {}
         self._loaded: set[str] = set()  # by this worker
         self._called: set[str] = set()
+        self._hung = False  # a call was not done in time: no later one gets the time to compile
         self._ids = itertools.count(1)
 
     def __enter__(self) -> Sandbox:
@@ -100,14 +101,16 @@ class Sandbox:
         limits = self.lab.limits
         if problem := self._ready(task):
             return problem
-        seconds = limits.call if task.key in self._called else limits.first
+        seconds = limits.call if task.key in self._called or self._hung else limits.first
         self._called.add(task.key)
         header = {**request.header(task, case, shapes), "op": "call", "twice": twice}
         start = time.perf_counter()
         try:
             said, arrays = self._ask(header, request.arrays(case), seconds, request.most(case, shapes))
         except Ended as ended:
-            return self._ended(ended)
+            answer = self._ended(ended)
+            self._hung |= answer.kind == "timeout"
+            return answer
         return self._answer(task, case, said, arrays, time.perf_counter() - start, twice)
 
     def time(self, task: Task, case: Case, shapes: Shapes, count: int) -> tuple[float, Answer]:

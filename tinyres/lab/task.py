@@ -118,7 +118,7 @@ class Limits:
     """What a submission may use. Seconds, and megabytes."""
 
     start: float = 20.0  # to import the student's files
-    first: float = 8.0  # the first call of a task: it may compile
+    first: float = 15.0  # the first call of a task: it may compile
     call: float = 5.0  # every other call
     cpu: float = 120.0  # seconds of processor time of one worker
     memory: int = 512

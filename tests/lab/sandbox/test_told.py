@@ -74,3 +74,11 @@ def test_the_number_of_results(run):
         in run("def f(x, *, k): return x, x, x", task=TWO, shapes=SHAPES_OF_TWO).last.problem
     )
     assert "not the 2 arrays y, z" in run("def f(x, *, k): return x", task=TWO, shapes=SHAPES_OF_TWO).last.problem
+
+
+def test_after_a_call_that_hung_no_other_task_has_time_to_compile(tmp_path):
+    limits = replace(LAB.limits, first=1.0, call=0.3)
+    two, endless = replace(TASK, key="t.g"), {"f.py": "def f(x, *, k, out):\n    while True: pass\n"}
+    with Sandbox(replace(LAB, tasks=(TASK, two), limits=limits), tmp_path, text=endless) as sandbox:
+        said = [sandbox.call(task, CASE, SHAPES).problem for task in (TASK, two)]
+    assert ["was not done after 1 s" in said[0], "was not done after 0.3 s" in said[1]] == [True, True]
