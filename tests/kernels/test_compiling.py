@@ -24,6 +24,7 @@ print(compiled.functions)
 """
 
 
+@pytest.mark.slow
 def test_a_second_process_compiles_nothing(python):
     """Training, augmentation and evaluation, shortcuts A and B: what the first leaves on disk suffices the second."""
     done = [python(TRAINING) for _ in range(2)]

@@ -20,7 +20,7 @@ from tinyres import interop, models, ops, optim
 
 torch = pytest.importorskip("torch")
 torch_resnet = pytest.importorskip("torch_resnet")  # benchmarks/torch_resnet.py
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
 NETS = [("resnet20", "A"), ("resnet20", "B"), ("plain20", "none")]
 

@@ -23,6 +23,7 @@ def silent(_: str) -> None:
     pass
 
 
+@pytest.mark.slow
 def test_each_run_is_the_run_alone(tiny: Dataset, settings: Settings, same_run: Any, tmp_path: Path) -> None:
     comparison = compare(settings(compare=("plain8", "resnet8"), seeds=(0, 3)), tiny, silent)
     alone = fit(settings(model="plain8", seed=3, runs=str(tmp_path / "alone")), tiny)
@@ -32,6 +33,7 @@ def test_each_run_is_the_run_alone(tiny: Dataset, settings: Settings, same_run: 
     assert [row.split()[:2] for row in comparison.table().splitlines()[1:]] == [["plain8", "2"], ["resnet8", "2"]]
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed(tiny: Dataset, settings: Settings, same_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     both = settings(compare=("plain8", "resnet8"))
     whole = compare(both, tiny, silent)

@@ -101,6 +101,7 @@ def test_what_a_reduced_precision_does_is_rounding_and_nothing_else(precision: P
     assert distance(got, expected) < 5e-3, "a tenth of what the rounding itself does, or less"
 
 
+@pytest.mark.slow
 def test_twenty_steps() -> None:
     """Losses of the two devices stay together while training is young; later curves are chaotic."""
     here = create("resnet8", num_classes=10, in_channels=1)

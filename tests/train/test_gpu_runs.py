@@ -25,7 +25,7 @@ from tinyres.train.loop import Training
 Settings = Callable[..., Config]
 
 
-pytestmark = pytest.mark.usefixtures("gpu")
+pytestmark = [pytest.mark.usefixtures("gpu"), pytest.mark.slow]
 
 
 @pytest.fixture

@@ -170,6 +170,7 @@ def test_the_title_names_card_and_precision(emulated: pytest.MonkeyPatch) -> Non
     assert described(chosen) == f", {name}, fp32 and tf32"
 
 
+@pytest.mark.slow
 def test_a_gpu_without_room_says_which_batch_fits(
     emulated: pytest.MonkeyPatch, images: Dataset, tmp_path: Path
 ) -> None:
@@ -191,6 +192,7 @@ def test_a_gpu_without_room_says_which_batch_fits(
     assert fit(Config(batch=int(found[1]), **settings), images).step == 3
 
 
+@pytest.mark.slow
 def test_a_graph_that_found_no_room_takes_none_from_the_batch_that_fits(
     emulated: pytest.MonkeyPatch, images: Dataset, tmp_path: Path
 ) -> None:
@@ -212,6 +214,7 @@ def test_a_gpu_too_small_for_any_batch(emulated: pytest.MonkeyPatch, images: Dat
         fit(Config(model="resnet8", batch=8, iterations=1, device="cuda", runs=str(tmp_path)), images)
 
 
+@pytest.mark.slow
 def test_eval_and_predict_on_a_gpu(
     emulated: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -40,6 +40,7 @@ def emulated(monkeypatch):
         pytest.skip(reason)
 
 
+@pytest.mark.slow
 def test_in_the_simulator(emulated):
     said = simulated("quick")
     assert len(said) > 30
