@@ -22,6 +22,7 @@ from typing import Any
 
 from tinyres.lab import frames
 from tinyres.lab.processes import DEAF, how_it_ended, resident
+from tinyres.lab.scratch import full
 from tinyres.lab.worker import guard
 
 Array = Any
@@ -31,7 +32,7 @@ LAST_WORDS = 0.3  # seconds in which a worker that hangs may tell where
 PRINTS = 16  # times what is kept of the output may be printed by one request
 STACK = 1 << 14  # bytes of stacks that are kept
 PIECE = 1 << 16
-PLACE = re.compile(rb'File "([^"\n]+)", line (\d+) in')
+PLACE = re.compile(rb'File "([^"\n]+)", line (\d{1,7}) in')
 
 
 class Ended(Exception):
@@ -66,6 +67,7 @@ class Worker:
         self.id = 0  # of the worker, once the guard has told
         self._memory, self._keep, self._told, self._watched = memory << 20, keep, b"", 0.0
         self._status: int | None = None  # of its end
+        self._scratch = scratch
         request, self._request = os.pipe()
         control, self._control = os.pipe()
         self._answer, answer = os.pipe()
@@ -185,6 +187,8 @@ class Worker:
             self._alone()
             if resident(self.id) > self._memory:
                 raise self._end("memory", f"took more than {self._memory >> 20} MB of memory")
+            if said := full(self._scratch):
+                raise self._end("fence", f"wrote {said} into its folder; a lab needs none")
 
     def _alone(self) -> None:
         """Seen here is what goes around the audit hook; a process that lives on has detached itself, or tried to."""

@@ -63,7 +63,10 @@ def array_of(body: bytes | memoryview) -> Array:
     shape = tuple(int(n) for n in found[2].replace(",", " ").split())
     if len(shape) > 32 or math.prod(shape) * dtype.itemsize != len(body) - end:
         raise BadFrame("an array that is not as long as its shape says")
-    return np.frombuffer(bytes(body[end:]), dtype).reshape(shape).copy()
+    try:
+        return np.frombuffer(bytes(body[end:]), dtype).reshape(shape).copy()
+    except ValueError:  # empty, and yet with axes that no array can have
+        raise BadFrame("an array of an impossible shape") from None
 
 
 class Reader:

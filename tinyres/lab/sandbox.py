@@ -195,8 +195,9 @@ class Sandbox:
         self._lines = {text["name"]: text["text"].splitlines() for text in texts if text.get("own", True)}
         user, note = submission.user()
         scratch.fill(self._scratch, texts, user)
-        fences = scratch.fences(self._scratch, self._folder)
-        header = {"op": "start", **submission.header(lab), "texts": texts, "user": user, **fences}
+        told = submission.header(lab)
+        fences = scratch.fences(self._scratch, self._folder, told["allowed"])
+        header = {"op": "start", **told, "texts": texts, "user": user, **fences}
         environment = submission.environment(lab, self._scratch)
         try:
             self._worker = Worker(self._scratch, environment, limits.memory + BASE, limits.printed, scratch.PACKAGES)

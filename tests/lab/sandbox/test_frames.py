@@ -122,6 +122,7 @@ BODIES = {
     "negative": npy(FORM.format("<f4", "False", "(-2, -3)")),
     "code": npy("__import__('os').abort()\n"),
     "many dimensions": npy(FORM.format("<f4", "False", "(" + "1, " * 40 + "6)")),
+    "empty, and too large": npy(FORM.format("<f4", "False", "(0, " + "100000000000000000, " * 3 + "1)"), b""),
     "a float of no size": npy(FORM.format("<f7", "False", "(6,)")),
     "a header past the end": npy(FORM.format("<f4", "False", "(6,)"))[:30],
     "nothing": b"",

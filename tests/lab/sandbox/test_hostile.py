@@ -77,6 +77,33 @@ HOSTILE = {
         "reads the library's own source, naive.py",
     ),
     "reading it with NumPy": (DEF + f"np.fromfile({PACKAGE!r} + '/tensor.py')", "refused", "own source, tensor.py"),
+    "the parent's limits": (
+        DEF + "import resource\n    resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (3, 3))",
+        "fence",
+        "reaches for the limits of another process",
+    ),
+    "a full disk": (
+        DEF + "for k in range(99):\n        with open(str(k), 'wb') as file: file.write(bytes(8 << 20))\n"
+        "    time.sleep(60)",
+        "fence",
+        "wrote more than 128 MB into its folder",
+    ),
+    "many files": (
+        DEF + "for k in range(9999): open(str(k), 'wb').close()\n    time.sleep(60)",
+        "fence",
+        "wrote more than 4000 files into its folder",
+    ),
+    "the guard as a debugger": (  # who is told of a stop, which is no end
+        DEF + "ctypes.CDLL(None).ptrace(0, 0, 0, 0)\n    os.kill(os.getpid(), 15)",
+        "timeout",
+        "was not done after 0.5 s",
+    ),
+    "an endless number in its stack": (
+        DEF + "frame = sys._getframe()\n    while 'stack' not in frame.f_locals: frame = frame.f_back\n"
+        """    os.write(frame.f_locals['stack'], b'File "f.py", line %s in main\\n' % (b'9' * 6000))\n    os._exit(1)""",
+        "died",
+        "ended the process (exit code 1)",
+    ),
     "pipes closed": (DEF + "os.closerange(3, 64)", "fence", "closed the pipes of its worker process"),
     "garbage in the pipes": (
         DEF + "\n    for fd in range(3, 20):\n        try: os.write(fd, b'garbage!' * 9)\n        except OSError: pass",
@@ -166,6 +193,50 @@ def test_the_kernel_stops_what_goes_around_python(run, tmp_path):
         pytest.skip(outcome.notes[0])
     assert outcome.last.kind == "", outcome.last.problem
     assert not (tmp_path / "stolen").exists()
+
+
+def test_no_framework_is_read_by_who_exchanges_the_machinery(run):
+    """The finder and the hook gone, the names taken away again: the kernel has no file of it to give."""
+    from importlib.machinery import PathFinder
+
+    if not PathFinder.find_spec("sklearn"):
+        pytest.skip("no framework is installed")
+    source = """
+import importlib, sys
+def f(x, *, k, out):
+    frame = sys._getframe()
+    while "submission" not in frame.f_locals:
+        frame = frame.f_back
+    frame.f_globals["fences"].HANDLERS.clear()
+    sys.meta_path.remove(frame.f_locals["submission"].map)
+    try:
+        importlib.import_module("skl" + "earn")
+        out[...] = 7
+    except PermissionError:
+        out[...] = 1
+    for name in [name for name in sys.modules if name.startswith("skl" + "earn")]:
+        del sys.modules[name]
+"""
+    outcome = run(source)
+    if any("Landlock" in note for note in outcome.notes):
+        pytest.skip(outcome.notes[0])
+    assert outcome.last.results["y"].max() == 1, outcome.last
+
+
+def test_what_is_nested_deeper_than_python_looks_is_removed_too(run):
+    """The scratch folder is gone after it; `run` looks."""
+    source = DEF + "for k in range(1200):\n        os.mkdir('d')\n        os.chdir('d')\n    os.chmod('.', 0)"
+    assert run(HEAD + source).last.kind == ""
+
+
+def test_open_files_and_their_size_are_limited(run):
+    """Files without a name (memfd) count for no limit of memory."""
+    source = DEF + "try:\n        while True: os.pipe()\n    except OSError as error: print(error.errno)\n"
+    source += "    os.closerange(40, 64)\n    with open('large', 'wb') as file:\n"
+    source += "        file.seek(1 << 26)\n        file.write(b'x')"
+    outcome = run(HEAD + source)
+    assert outcome.printed == "24\n"
+    assert "File too large" in outcome.last.problem
 
 
 def test_a_forbidden_import_is_seen_before_anything_runs(run):

@@ -172,6 +172,10 @@ def test_time_is_the_parents(tmp_path):
         assert answer.results["y"][0, 0] != 0
         seconds, answer = sandbox.time(replace(TASK, function="g"), CASE, SHAPES, 10)
         assert (seconds, answer.kind) == (0.0, "missing")
+    source = "kept = {}\ndef f(x, *, k): return kept.setdefault(x.ravel()[1:].tobytes(), k * x)\n"
+    with Sandbox(LAB, tmp_path, text={"f.py": source}) as sandbox:
+        _, answer = sandbox.time(TASK, CASE, SHAPES, 10)
+        assert answer.results["y"][0, 0] != 0
 
 
 @pytest.mark.parametrize("python", ["/bin/false", "/nowhere/python"])

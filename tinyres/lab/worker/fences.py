@@ -89,6 +89,10 @@ class Fence:
         if args[0] != os.getpid():
             self.notice("fence", f"sends a signal to another process ({event})", mine=True)
 
+    def _limited(self, event: str, args: tuple[Any, ...]) -> None:
+        if args[0] not in (0, os.getpid()):
+            self.notice("fence", f"reaches for the limits of another process ({event})", mine=True)
+
 
 def _inside(path: Any, folder: str) -> bool:
     real = realpath(os.fsdecode(path))
@@ -107,6 +111,7 @@ HANDLERS: dict[str, Callable[[Fence, str, tuple[Any, ...]], None]] = {
     **dict.fromkeys(_NETWORK.split(), Fence._network),
     "os.kill": Fence._signal,
     "os.killpg": Fence._signal,
+    "resource.prlimit": Fence._limited,
 }
 
 

@@ -72,11 +72,14 @@ def _tell(report: int, what: dict[str, object]) -> None:
 
 
 def _ended(worker: int) -> int | None:
-    """Bury whoever has died; the worker's wait status if it is among them."""
+    """Bury whoever has died; the worker's wait status if it is among them.
+
+    A worker that makes this process its debugger (PTRACE_TRACEME) is told of when it stops, too: it has not ended.
+    """
     found = None
     with contextlib.suppress(ChildProcessError):
         while (dead := os.waitpid(-1, os.WNOHANG))[0]:
-            found = dead[1] if dead[0] == worker else found
+            found = dead[1] if dead[0] == worker and not os.WIFSTOPPED(dead[1]) else found
     return found
 
 

@@ -20,6 +20,7 @@ READ = READ_FILE | READ_DIR
 FILES = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1}  # rights over files that each version knows
 EVERY_FILE = FILES[3]  # version 5 adds ioctl of devices, which a GPU's driver needs
 NETWORK, SCOPES = 3, 3  # bind and connect (version 4); abstract sockets and signals (version 6)
+LATER = {4: "connections are", 6: "signals to other processes are"}  # the version that came with it
 ONLY_FOLDERS = READ_DIR | (EVERY_FILE & ~(EXECUTE | WRITE_FILE | READ_FILE | 1 << 14))
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full")
 
@@ -66,7 +67,10 @@ def restrict(unread: Iterable[str], read: Iterable[str], written: Iterable[str])
     libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     failed = libc.syscall(RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
-    return f"Landlock refused: {os.strerror(ctypes.get_errno())}" if failed else ""
+    if failed:
+        return f"Landlock refused: {os.strerror(ctypes.get_errno())}"
+    lacks = [what for since, what in LATER.items() if version < since]
+    return f"Landlock is of version {version} here: {', '.join(lacks)} noticed, not prevented" if lacks else ""
 
 
 def _but(path: str, unread: list[str], read: list[str], forbidden: bool = False) -> list[str]:

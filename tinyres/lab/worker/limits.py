@@ -10,8 +10,10 @@ import numpy as np
 
 from tinyres.lab.worker import guard
 
+LINUX = sys.platform.startswith("linux")  # by a name, so that both ways are checked by types
 MEGABYTE = 1 << 20
-FILE_BYTES = 64 * MEGABYTE  # the largest file
+FILE_BYTES = 16 * MEGABYTE  # the largest file
+OPEN_FILES = 64  # at a time, those in memory (memfd) included; a GPU's driver needs more
 
 
 def limit(memory: int, cpu: float) -> list[str]:
@@ -25,7 +27,9 @@ def limit(memory: int, cpu: float) -> list[str]:
         (resource.RLIMIT_FSIZE, FILE_BYTES),
         (resource.RLIMIT_CPU, max(1, round(cpu))),
     ]
-    if memory and sys.platform == "linux":  # elsewhere the limit is accepted and ignored
+    if memory:
+        wanted.append((resource.RLIMIT_NOFILE, OPEN_FILES))
+    if memory and LINUX:  # elsewhere the limit is accepted and ignored
         wanted.append((resource.RLIMIT_AS, address_space() + memory * MEGABYTE))
     for what, most in wanted:
         _, hard = resource.getrlimit(what)
@@ -33,7 +37,7 @@ def limit(memory: int, cpu: float) -> list[str]:
         # Soft before hard: the first signal of used up processor time says what it is, the second is SIGKILL.
         last = most + 1 if what == resource.RLIMIT_CPU and most + 1 <= (hard % (1 << 63)) else most
         resource.setrlimit(what, (most, last))
-    if sys.platform == "linux":
+    if LINUX:
         return []
     return [
         "memory is watched by the grading process, not limited by the system",

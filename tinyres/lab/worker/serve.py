@@ -155,14 +155,20 @@ class Submission:
     def time(self, header: Header, arrays: dict[str, Array]) -> Answer:
         """Wait for "go" with everything in place."""
         self.waiting = header, arrays
-        self.call(header | {"twice": False}, arrays)  # compiled, and in the cache
+        call, inputs, outs = self._prepare(header, arrays)
+        for array in _floats(inputs):
+            array.flat[0] -= NUDGE  # these are not the inputs whose results are looked at
+        calls.checked(call(inputs, outs), outs)  # compiled, and in the cache
         return {}, {}
 
     def go(self, header: Header, arrays: dict[str, Array]) -> Answer:
-        """Many calls. Each but the last gets inputs that differ a little, so that remembering results is no help."""
+        """Many calls. Each but the last gets inputs that differ a little, so that no result can be remembered by them.
+
+        Whoever looks for the difference can tell these calls from the last.
+        """
         asked, given = self.waiting or ({}, {})
         call, inputs, outs = self._prepare(asked, given)
-        floats = [array for array in inputs.values() if array.dtype.kind == "f" and array.size]
+        floats = _floats(inputs)
         first = [array.flat[0] for array in floats]
         results: Any = {}
         for k in range(header["count"], 0, -1):
@@ -198,6 +204,10 @@ class Submission:
             inputs,
             outs,
         )
+
+
+def _floats(inputs: dict[str, Array]) -> list[Array]:
+    return [array for array in inputs.values() if array.dtype.kind == "f" and array.size]
 
 
 OPS: dict[str, Callable[[Submission, Header, dict[str, Array]], Answer]] = {
