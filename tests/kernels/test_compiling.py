@@ -10,6 +10,8 @@ import tinyres
 from tinyres.data import Loader, load
 from tinyres.kernels.compiling import compiled
 from tinyres.train.metrics import evaluate
+
+import pytest
 train = load("digits").train
 for shortcut in "AB":
     loader = Loader(train, mean=np.zeros((8, 8, 1), np.float32), scale=1 / 16, batch=64, seed=0, padding=4)
