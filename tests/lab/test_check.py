@@ -114,7 +114,7 @@ def test_the_second_call_must_agree(toy, faked, right, tmp_path, rng):
     case = run(toy, tmp_path, keys=("toy.conv",)).tasks[0].cases[1]
     assert case.problem == (
         "a second call with the same inputs yields another y: "
-        "is memory used before it is written, or something kept from the first call?"
+        "are random numbers drawn without a seed, memory used before it is written, something kept from before?"
     )
 
 

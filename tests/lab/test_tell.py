@@ -107,10 +107,17 @@ def test_long_lines_are_broken_between_words(toy):
 
 
 def test_many_causes_are_not_all_told(toy):
-    text = tell.task(toy, result(*(wrong(f"case{n}", f"cause {n}") for n in range(6))), 7)
-    assert "cause 2" in text
-    assert "cause 3" not in text
+    text = tell.task(toy, result(*(wrong(f"case{n}", f"cause {'abcdef'[n]}") for n in range(6))), 7)
+    assert "cause c" in text
+    assert "cause d" not in text
     assert "  also   3 more, for other causes" in text
+
+
+def test_causes_that_differ_in_numbers_are_one(toy):
+    offs = [wrong(f"case{n}", f"each channel is off by a term of its own (-2.{n}, {n}e-05)") for n in range(4)]
+    text = tell.task(toy, result(*offs), 7)
+    assert text.count("cause") == 1
+    assert "also   all 3 others" in text
 
 
 def test_speed_is_told(toy):

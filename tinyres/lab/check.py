@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from tinyres.errors import ConfigError, nearest
+from tinyres.lab import catalogue
 from tinyres.lab.compare import shapes
 from tinyres.lab.diagnose import Failure, causes
 from tinyres.lab.judge import judge
@@ -55,7 +56,9 @@ def chosen(lab: Lab, keys: Sequence[str]) -> tuple[Task, ...]:
     known = [task.key for task in lab.tasks]
     for key in keys:
         if key not in known:
-            raise ConfigError(f"lab {lab.id} has no task {key!r}{nearest(key, known)}.")
+            other = next((each.id for each in catalogue.labs() if key in {task.key for task in each.tasks}), "")
+            hint = f"; that is one of {other}, in another folder" if other else nearest(key, known)
+            raise ConfigError(f"lab {lab.id} has no task {key!r}{hint}.")
     return tuple(task for task in lab.tasks if not keys or task.key in keys)
 
 

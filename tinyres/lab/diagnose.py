@@ -180,7 +180,7 @@ class _Search:
         found = whole or [each for each in singles if any(self.fits(each, index, name) for index in involved[:FEW])]
         if not whole:
             covered = max(([i for i in involved if self.fits(each, i, name)] for each in found), key=len, default=[])
-            rest = [index for index in involved if index not in covered]
+            rest = [index for index in involved if index not in covered and np.any(self.outcomes[index].got.get(name))]
             found += next((pairs for index in rest[:3] if (pairs := list(self._pairs(index, name)))), [])
         return self._ranked([each for each in found if self._likely(each, involved, name)], involved, name)
 

@@ -27,11 +27,11 @@ def files(lab: Lab, folder: Path) -> dict[str, Path]:
     LabError
         There is no earlier lab beside it.
     """
-    found = {}
-    for path in sorted(folder.resolve().parent.glob(f"*/{progress.LOCK}")):
-        earlier = catalogue.lab(progress.read(path.parent).lab)
+    found: dict[str, Path] = {}
+    for other in progress.beside(folder.resolve().parent):
+        earlier = catalogue.lab(progress.read(other).lab)
         if earlier.id < lab.id:
-            there = {source.module: path.parent / source.file for source in earlier.sources}
+            there = {source.module: other / source.file for source in earlier.sources}
             found.update({module: file for module, file in there.items() if file.is_file()})
     if not found:
         raise LabError(

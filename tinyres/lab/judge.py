@@ -75,7 +75,7 @@ def _unlike(case: Case, array: Array, other: Array | None) -> str:
     alike = one.shape == two.shape and one.dtype == two.dtype and one.dtype.kind == "f"
     if alike and not differs(one, two, tolerance(case, one, 1.0)).any():
         return " (in its last digits): is it summed in an order that changes from call to call?"
-    return ": is memory used before it is written, or something kept from the first call?"
+    return ": are random numbers drawn without a seed, memory used before it is written, something kept from before?"
 
 
 def _same(first: Array, second: Array) -> bool:

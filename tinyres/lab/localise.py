@@ -16,6 +16,7 @@ from tinyres.lab.compare import axes, differs, form, number, tolerance
 from tinyres.lab.places import where
 from tinyres.lab.task import Array, Case, Results
 
+WRITTEN = "`a[...] = b` writes, `a = b` only gives b a name"
 MOST = 100_000  # values of which another order is looked for
 DIGITS = {"float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}  # rounding unit of a type
 
@@ -60,10 +61,10 @@ def _findings(
     yield from _numbers(right, got, mask, named)
     yield from _orders(right, got, allowed, named)
     place, inside = where(mask, named), _values(case, right[mask], got[mask], allowed, real)
-    if place:
-        yield f"wrong {place} only" + (f"; there, {inside}" if inside and mask.sum() > 1 else "")
     if real:
         yield from _precision(case, right, got, allowed)
+    if place:
+        yield f"wrong {place} only" + (f"; there, {inside}" if inside and mask.sum() > 1 else "")
     if inside and _everywhere(right, mask):
         yield inside
     if not differs(np.abs(right), np.abs(got), allowed).any():
@@ -87,7 +88,7 @@ def _numbers(right: Array, got: Array, mask: Array, named: tuple[str, ...]) -> I
     """Entries that are no numbers, and results with nothing in them."""
     missing, infinite = np.isnan(got) & mask, np.isinf(got) & mask
     if missing.all() and mask.size > 1:
-        yield "all of it is NaN: nothing was written into the result, or one NaN spread over everything"
+        yield f"all of it is NaN: nothing was written into it ({WRITTEN}), or one NaN spread over everything"
     for odd, what in (
         (missing, "NaN (never written, or 0/0)"),
         (infinite, "infinite (a division by zero or an overflow)"),
@@ -97,7 +98,7 @@ def _numbers(right: Array, got: Array, mask: Array, named: tuple[str, ...]) -> I
             place = where(odd, named) or f"in {int(odd.sum())} of {odd.size} entries"
             yield f"{what} {place}; {rest}"
     if mask.size > 1 and not got.any():
-        yield "zero everywhere"
+        yield "zero everywhere: was anything written into it, or added to it?"
     if mask.size > 2 and np.ptp(got) == 0 and np.ptp(right) > 0:
         yield f"{number(got.flat[0])} everywhere"
 
@@ -170,7 +171,8 @@ def _precision(case: Case, right: Array, got: Array, allowed: float) -> Iterator
     """Whether all of it is right, but to the digits of a coarser type only."""
     error, scale = got - right, float(np.max(np.abs(right), initial=0.0))
     worst = float(np.max(np.abs(error), initial=0.0))
-    if not (0 < worst < 0.01 * scale and (error > 0).any() and (error < 0).any()):  # rounding has both signs
+    both = bool((error > 0).any() and (error < 0).any())  # as rounding has, where there are entries enough
+    if not 0 < worst < (0.01 if both else 0.001) * scale:
         return
     for kind, unit in DIGITS.items():
         if unit > np.finfo(case.dtype).eps and 2 * allowed < worst < 40 * unit * scale:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tinyres.train.folder import write_atomically
 from tinyres.train.start import versions
 
 LOCK = "lab.lock"
+NAME = re.compile(r"lab\d\d")  # as `start` calls a folder
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Lock:
         best, possible = dict(self.points), dict(self.possible)
         for task in report.tasks:
             best[task.key] = max(best.get(task.key, 0.0), task.points if not report.refused else 0.0)
-            possible[task.key] = task.possible + (task.speed.possible if task.speed else 0.0)
+            reachable = task.possible + (task.speed.possible if task.speed else 0.0)
+            possible[task.key] = max(possible.get(task.key, 0.0), reachable)  # a check after `time` has none for speed
         return replace(self, points=best, possible=possible)
 
 
@@ -107,12 +110,18 @@ def find(folder: Path) -> tuple[Lab, Lock, Path]:
     raise LabError(f"{folder} is not the folder of a lab ({LOCK} is missing); {advice}.")
 
 
+def beside(parent: Path) -> list[Path]:
+    """The folders of labs right under `parent`; a copy such as lab02-old comes before what `start` has made."""
+    found = (path.parent for path in parent.glob(f"*/{LOCK}"))
+    return sorted(found, key=lambda folder: (bool(NAME.fullmatch(folder.name)), folder))
+
+
 def started(parent: Path) -> dict[str, Lock]:
     """The labs begun in the folders right under `parent`, by id."""
     found = {}
-    for path in sorted(parent.glob(f"*/{LOCK}")):
+    for folder in beside(parent):
         try:
-            lock = read(path.parent)
+            lock = read(folder)
         except LabError:
             continue  # somebody's damaged folder does not stop a list
         found[lock.lab] = lock

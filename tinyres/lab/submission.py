@@ -72,6 +72,10 @@ def modules(lab: Lab, texts: Mapping[str, str], others: Mapping[str, Path], scra
             name = f"{path.parent.name}/{path.name}"
             there = {"module": module, "path": str(scratch / "earlier" / name), "name": name}
             found.append({**there, "text": source_text(path), "earlier": True})
+    for name, module in full.items():
+        if name not in texts:  # an import of it says so, and is no theft
+            text = f'raise ImportError("{name} is missing (or no readable text): it belongs beside the other files")'
+            found.append({"module": module, "path": str(scratch / "missing" / name), "text": text, "own": False})
     taken = {each["module"] for each in found}
     labs = [each for each in catalogue.labs() if others and {source.module for source in each.sources} & others.keys()]
     for module in dict.fromkeys(module for each in (lab, *labs) for module in each.provides):

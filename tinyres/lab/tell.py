@@ -5,6 +5,7 @@ Cases that fail for one cause are told once, by the first of them, which is the 
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,6 +16,7 @@ WIDTH = 110
 LABEL = 7  # of "cause  "
 SHOWN = 3  # causes of one task
 BAR = 24
+NUMBER = re.compile(r"[-+]?\d[\d.e+-]*")  # what one cause says of each case differs in
 
 
 def task(lab: Lab, result: TaskResult, seed: int, hidden: bool = False) -> str:
@@ -65,7 +67,7 @@ def _failures(cases: Sequence[CaseResult]) -> Iterator[str]:
     for case in cases:
         if not case.passed and case.kind != "stopped":
             line = case.problem.split("`:")[0] if case.kind == "error" else ""  # what is raised there may differ
-            groups.setdefault((case.cause, case.kind, line), []).append(case)
+            groups.setdefault((NUMBER.sub("#", case.cause), case.kind, line), []).append(case)
     for same in list(groups.values())[:SHOWN]:
         yield from failure(same[0])
         if more := [case.name for case in same[1:]]:

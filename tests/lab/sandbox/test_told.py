@@ -42,6 +42,11 @@ ERRORS = {
         "contract",
         "added to (`+=`) as if it came with zeros",
     ),
+    "past out that holds zeros": (
+        "def f(x, *, k, out):\n    out[...] = 0\n    return x + 1",
+        "contract",
+        "f returned its result, and `out` holds zeros only: write into it",
+    ),
     "past out": ("def f(x, *, k, out): return x", "contract", "left `out` as it was"),
     "objects": ("import numpy as np\ndef f(x, *, k): return x.astype(object)", "contract", "an array of object for y"),
     "a list": ("def f(x, *, k): return x.tolist()", "contract", "f returned a list for y"),

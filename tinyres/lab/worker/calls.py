@@ -60,6 +60,9 @@ def invoke(
                 "(`+=`) as if it came with zeros"
             )
         raise Contract("returned its result but left `out` as it was: write into it, `out[...] = ...`")
+    zeros = [array for array in outs.values() if not array.any()]
+    if isinstance(value, ndarray) and len(zeros) == len(outs) and value.shape == zeros[0].shape and value.any():
+        raise Contract("returned its result, and `out` holds zeros only: write into it, `out[...] = ...`")
     return outs
 
 
