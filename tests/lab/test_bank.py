@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
-from lab_bank import bank, checked, judged, table
+from lab_bank import HELD_OUT, bank, checked, judged, line, page, table
 
 from tinyres.lab import catalogue
 
 BANK = {solution.name: solution for solution in bank()}
+SECOND = {solution.name: solution for solution in bank(HELD_OUT)}
+RECORD = json.loads(
+    (Path(__file__).parents[2] / "benchmarks" / "results" / "lab_bank.json").read_text(encoding="utf-8")
+)
 SOME = ("conv_forward__taps_turned", "bn_input__count_of_images", "sgd_update__velocity_averaged")
 SEED = 4711
 SUBJECTS = {
@@ -48,19 +55,39 @@ def test_every_subject_has_solutions():
     assert sum(found.values()) == len(tasks)
 
 
-@pytest.mark.parametrize("solution", BANK.values(), ids=BANK)
+@pytest.mark.parametrize(
+    "solution", [*BANK.values(), *SECOND.values()], ids=[*BANK, *(f"held-out-{n}" for n in SECOND)]
+)
 def test_names_are_those_of_the_table(solution):
     known = {recipe.name for recipe in catalogue.lab_of(solution.task).task(solution.task).checks.recipes}
     assert set(solution.recipes) <= known
 
 
-def test_page_says_both_runs():
+def test_table_has_a_row_for_each():
     verdict = judged(BANK[SOME[2]], SEED)
-    totals = {"solutions": 1, "caught": 1, "named": 1, "seed": SEED}
-    page = "\n".join(table([verdict], totals, totals | {"named": 0}))
-    assert "Now: 1 solutions, 1 caught, 1 named (100%)" in page
-    assert "First run: 1 solutions, 1 caught, 0 named (0%)" in page
-    assert page.count("\n| ") == 2  # its head, and the solution
+    head, _, row = table([verdict])
+    assert head.count("|") == row.count("|")
+    assert row.endswith("| yes |")
+    missed = type(verdict)(**{**vars(verdict), "caught": False, "named": False})
+    assert list(table([missed]))[2].endswith("| not caught |")
+
+
+def test_page_says_which_runs_are_independent():
+    said = "\n".join(page(RECORD))
+    assert "First run, independent: 72 solutions, 71 caught, 54 named (75%)" in said
+    assert "Now, not independent: 72 solutions" in said
+    assert "First run, independent: 36 solutions, 33 caught, 25 named (69%); seed 20261123" in said
+    assert said.count("| not caught |") == len(RECORD["held_out"]["first_run"]["not_caught"]) == 3
+    assert "11 of its slips are in the first bank too" in said
+    assert "14 of the 25 others" in said.replace("\n", " ")
+    assert line(RECORD["first_run"], "Then").endswith("; 2026-11-22")
+
+
+def test_held_out_bank_is_that_of_its_first_run():
+    first = RECORD["held_out"]["first_run"]
+    assert [(verdict["name"], verdict["task"], verdict["slip"]) for verdict in first["verdicts"]] == [
+        (solution.name, solution.task, solution.slip) for solution in SECOND.values()
+    ]
 
 
 @pytest.mark.slow
@@ -68,3 +95,16 @@ def test_all_are_caught_and_four_of_five_named():
     verdicts = [judged(solution, SEED) for solution in BANK.values()]
     assert [verdict.name for verdict in verdicts if not verdict.caught_by_public] == []
     assert sum(verdict.named for verdict in verdicts) >= 0.8 * len(verdicts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SECOND)
+def test_held_out_is_right_without_the_slip(name):
+    cases = checked(SECOND[name], SECOND[name].mended, seed=SEED)
+    assert [case.name for case in cases if not case.passed] == []
+
+
+@pytest.mark.slow
+def test_held_out_is_caught_but_for_what_its_first_run_missed():
+    missed = {name for name, solution in SECOND.items() if not judged(solution, SEED).caught_by_public}
+    assert missed <= set(RECORD["held_out"]["first_run"]["not_caught"])
