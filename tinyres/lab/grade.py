@@ -6,6 +6,7 @@ again, unless it was handed in anew, or the seed or tinyres have changed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -33,6 +34,7 @@ from tinyres.train.start import versions
 
 COMMAND = (sys.executable, "-P", "-m", "tinyres.lab.one")  # -P: nothing of the folder we are in is imported
 GRACE = 30.0  # seconds beyond the limit of a submission before its process is killed
+LAST_MOMENT = 5.0  # seconds in which one that is to end may tidy up
 RECORDS = "results"
 HERE = Path(__file__).parents[2]  # where this tinyres is imported from, be it a checkout
 
@@ -97,8 +99,7 @@ def grade(
         except BaseException:  # interrupted: what is graded is kept, the rest waits for the next time
             for future in futures:
                 future.cancel()
-            for child in list(running):
-                processes.end(child)
+            _end(*running)
             raise
     return [reports[submission.name] for submission in submissions]
 
@@ -190,11 +191,21 @@ def _run(submission: Submission, how: Grading, running: set[subprocess.Popen[byt
         except subprocess.TimeoutExpired:
             failed = f"its process still ran after {how.limit + GRACE:.0f} s, and was killed"
         finally:
-            processes.end(child)
+            _end(child)
             running.discard(child)
         said.seek(0)
         last = said.read().decode(errors="replace").strip().splitlines()[-1:]
     return _found(submission, how, " ".join([failed, *(f"({line})" for line in last if failed)]), request)
+
+
+def _end(*children: subprocess.Popen[bytes]) -> None:
+    """End processes of submissions; each has a moment to remove what it has written outside the results."""
+    for child in children:
+        child.terminate()
+    for child in children:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(LAST_MOMENT)
+        processes.end(child)
 
 
 def _found(submission: Submission, how: Grading, failed: str, request: dict[str, Any]) -> Report:

@@ -130,6 +130,7 @@ def main() -> int:
     def save(report: Report) -> None:
         stored.write(replace(report, extra={**report.extra, "digest": said["digest"]}), record)
 
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # folders of ours are removed
     with processes.contained():
         report = grade_one(lab, submission, seed=said["seed"], limit=said["limit"], timed=said["timed"], save=save)
     return 1 if BROKEN in report.extra else 0

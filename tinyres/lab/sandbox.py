@@ -138,15 +138,15 @@ class Sandbox:
 
     def close(self) -> None:
         """End the worker and all it has started, and remove what it has written."""
-        if self._worker is None:
-            return
-        self._worker.close()
-        self._printed += self._worker.output
-        self._printed_bytes += self._worker.printed
-        self._worker = None
-        self._loaded.clear()
-        self._called.clear()
-        scratch.remove(self._scratch)
+        if self._worker is not None:
+            self._worker.close()
+            self._printed += self._worker.output
+            self._printed_bytes += self._worker.printed
+            self._worker = None
+            self._loaded.clear()
+            self._called.clear()
+        if self._scratch.name:  # it is there before the worker is, which may fail to start
+            scratch.remove(self._scratch)
 
     @property
     def printed(self) -> str:

@@ -100,7 +100,7 @@ HOSTILE = {
     ),
     "an endless number in its stack": (
         DEF + "frame = sys._getframe()\n    while 'stack' not in frame.f_locals: frame = frame.f_back\n"
-        """    os.write(frame.f_locals['stack'], b'File "f.py", line %s in main\\n' % (b'9' * 6000))\n    os._exit(1)""",
+        """    os.write(frame.f_locals['stack'], b'File "f.py", line %s in f\\n' % (b'9' * 6000))\n    os._exit(1)""",
         "died",
         "ended the process (exit code 1)",
     ),

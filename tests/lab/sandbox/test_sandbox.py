@@ -185,6 +185,7 @@ def test_a_worker_that_cannot_start_says_why(tmp_path, monkeypatch, python):
         answer = sandbox.call(TASK, CASE, SHAPES)
     assert answer.kind == "died"
     assert answer.problem.startswith("the worker process did not start: ")
+    assert not sandbox._scratch.exists()
     assert ("No such file" in answer.problem) == (python != "/bin/false")
 
 

@@ -117,17 +117,18 @@ def test_an_interruption_ends_what_runs_and_keeps_what_is_done(hand_in, how):
     from dataclasses import replace
 
     submissions = hand_in(ada="", bob="hangs", cem="hangs", dan="")
-    slow = replace(how, limit=60.0)
+    slow, told = replace(how, limit=60.0), []
 
     def interrupt():
-        while not how.record(submissions[1]).is_file():
+        while not (told and how.record(submissions[1]).is_file()):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
     begin = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
-        grade.grade(submissions, slow)
+        grade.grade(submissions, slow, lambda report, new: told.append(report.submission))
+    assert told == ["ada"]
     assert time.perf_counter() - begin < 20
     assert stored.read(how.record(submissions[0])).extra[DONE]
     assert "dan" not in started(how)
@@ -159,3 +160,28 @@ def test_the_lab_is_what_most_locks_say(tmp_path):
     assert grade.lab_of([*mixed, locked("d", json.dumps({"lab": first}))]).id == first
     with pytest.raises(LabError, match="--lab"):
         grade.lab_of([mixed[2], locked("e", json.dumps({"lab": "99-none"})), locked("f", "[1]")])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_who_is_interrupted_leaves_no_folder_behind(lab, hand_in, how, tmp_path, monkeypatch):
+    """The real process, in the middle of a submission that waits."""
+    from dataclasses import replace
+
+    (tmp_path / "folders").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "folders"))
+    source = tmp_path / "ada"
+    source.mkdir()
+    (source / lab.sources[0].file).write_text("import time\nopen('mine', 'w').close()\ntime.sleep(60)\n")
+
+    def interrupt():
+        until = time.monotonic() + 20
+        while not list((tmp_path / "folders").glob("*/mine")) and time.monotonic() < until:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    begin = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        grade.grade([Submission("ada", (source,))], replace(how, limit=60.0, command=grade.COMMAND))
+    assert time.perf_counter() - begin < 30
+    assert not list((tmp_path / "folders").iterdir())
