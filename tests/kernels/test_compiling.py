@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tinyres.kernels.on_numba.cache import drop_stale
 
 TRAINING = """
@@ -11,7 +13,6 @@ from tinyres.data import Loader, load
 from tinyres.kernels.compiling import compiled
 from tinyres.train.metrics import evaluate
 
-import pytest
 train = load("digits").train
 for shortcut in "AB":
     loader = Loader(train, mean=np.zeros((8, 8, 1), np.float32), scale=1 / 16, batch=64, seed=0, padding=4)
