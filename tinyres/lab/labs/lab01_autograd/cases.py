@@ -66,7 +66,7 @@ CROSSED = graph([0, 0, 1, 1], {2: [(0, 0), (1, 0)], 3: [(1, 0), (0, 0)]})
 
 
 def roots_of(name: str, arrays: dict[str, Array]) -> list[tuple[int, int]]:
-    """Where the pass starts: the last results; in some graphs, others with them."""
+    """Where the pass starts: the last results; in some graphs, others with them, or one of them twice."""
     results = arrays["results"]
     last = len(results) - 1
     if name == "three-results-one-unused":
@@ -74,7 +74,7 @@ def roots_of(name: str, arrays: dict[str, Array]) -> list[tuple[int, int]]:
     if name == "leaves-in-between":
         return [(last, 0), (3, 1)]  # the second stands behind the first
     if name.startswith("drawn"):
-        return [(k, int(results[k]) - 1) for k in np.flatnonzero(results)[[-1, -2, len(results) // 3]].tolist()]
+        return [(k, int(results[k]) - 1) for k in np.flatnonzero(results)[[-1, -2, len(results) // 3, -1]].tolist()]
     return [(last, 0)]
 
 

@@ -30,6 +30,12 @@ def _walk(name: str, sentence: str, function: Callable[..., Any], **slip: Any) -
     return Recipe(name, SAME + sentence, instead=run(adapter.walk_back, partial(function, **slip)))
 
 
+def _last_of_each_start(case: Case) -> Case:
+    roots = [tuple(root) for root in case.arrays["roots"].tolist()]
+    kept = [i for i, root in enumerate(roots) if root not in roots[i + 1 :]]
+    return case.but({name: case.arrays[name][kept] for name in ("roots", "cotangents")})
+
+
 WALK_BACK = (
     _walk(
         "path-by-path",
@@ -77,6 +83,11 @@ WALK_BACK = (
         "the node that was found first is visited first (a queue, breadth first): a node may still be sent something "
         "then; go by the order in which nodes were made",
         first=lambda order, arrival: arrival,
+    ),
+    Recipe(
+        "a-start-twice",
+        SAME + "of two gradients that start at the same place only the last is kept: they have to be added",
+        before=_last_of_each_start,
     ),
     Recipe(
         "ones-at-the-roots",
