@@ -61,6 +61,17 @@ def test_what_is_not_written_takes_two_lines(toy):
     ]
 
 
+def test_what_is_not_written_may_be_what_a_task_calls(toy):
+    other = next(task for task in toy.tasks if task.key != "toy.conv")
+    empty = result(CaseResult("a", False, kind="missing", problem=f"{other.key} is not written yet"))
+    assert f"to do  {other.file}: {other.key} is not written yet" in tell.task(toy, empty, 7)
+    earlier = result(CaseResult("a", False, kind="missing", problem="conv.im2col is not written yet"))
+    said = " ".join(tell.task(toy, earlier, 7).split())
+    assert "to do conv.im2col is not written yet; toy.conv calls it: write it in the folder of its lab" in said
+    foot = tell.foot(toy, Report(toy.id, "0", 7, (earlier,)), {})
+    assert "next: write conv.im2col, which toy.conv calls" in foot
+
+
 def test_one_line_that_raises_is_told_once(toy):
     cases = [CaseResult(n, False, kind="error", problem=f"toy.py, line 3, `f(x)`: ValueError: {n}") for n in "abc"]
     assert tell.task(toy, result(*cases), 7).splitlines()[1:] == [

@@ -44,8 +44,7 @@ def task(lab: Lab, result: TaskResult, seed: int, hidden: bool = False) -> str:
     lines = [f"{mark} {result.key}: {result.title} ({passed} of {len(cases)} {kind}{points})"]
     empty = next((case.problem for case in result.cases if case.kind == "missing"), "")
     if empty and all(case.kind in ("missing", "stopped") for case in result.cases):
-        file = next(each.file for each in lab.tasks if each.key == result.key)
-        return f"---- {lines[0][5:]}\n" + _line("to do", f"{file}: {empty}")
+        return f"---- {lines[0][5:]}\n" + _line("to do", _unwritten(lab, result.key, empty))
     lines += _failures(cases)
     if result.speed and not hidden:
         lines.append(
@@ -54,6 +53,20 @@ def task(lab: Lab, result: TaskResult, seed: int, hidden: bool = False) -> str:
     if passed < len(cases) and not hidden:
         lines.append(_line("again", f"tinyres lab check {result.key} --seed {seed}"))
     return "\n".join(lines)
+
+
+def _called(key: str, said: str) -> str:
+    """The other part that a task stumbles over because it is not written yet; "" if it is its own."""
+    first, _, rest = said.partition(" ")
+    return first if rest == "is not written yet" and first != key else ""
+
+
+def _unwritten(lab: Lab, key: str, said: str) -> str:
+    """Where the part is that is not there yet: it may be one that this task calls, of this lab or an earlier one."""
+    files, called = {each.key: each.file for each in lab.tasks}, _called(key, said)
+    if called and called not in files:
+        return f"{said}; {key} calls it: write it in the folder of its lab, or check without --mine"
+    return f"{files[called or key]}: {said}"
 
 
 def _points(result: TaskResult) -> str:
@@ -141,6 +154,8 @@ def _next(lab: Lab, report: Report) -> str:
             return "take out what is refused, and check again"
         if all(case.passed for case in result.cases):
             continue
+        if called := next((_called(result.key, case.problem) for case in result.cases if case.kind == "missing"), ""):
+            return f"write {called}, which {result.key} calls"
         file = next(each.file for each in lab.tasks if each.key == result.key)
         todo = "write" if any(case.kind == "missing" for case in result.cases) else "mend"
         return f"{todo} {result.key} in {file}; a hint: `tinyres lab hint {result.key}`"

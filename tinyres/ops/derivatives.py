@@ -1,11 +1,8 @@
 """Derivatives of arithmetic, by operators and methods that arrays and tensors share.
 
-    y = a b            da = dy b              db = dy a
-    y = a / b          da = dy / b            db = -da a / b = -dy a / b^2
-    y = softmax(x)     dx = y (dy - sum_j dy_j y_j)
-
-dy is the gradient of the loss with respect to y. An input that was broadcast receives the sum of its copies' gradients:
-that is `sum_to`, and it comes after the formulas above, which have the shape of y.
+Each is given dy, the gradient of the loss with respect to y, and yields that of the inputs, da and db or dx. An input
+that was broadcast receives the sum of its copies' gradients: that is `sum_to`, and it comes after the formulas, which
+have the shape of y.
 """
 
 from __future__ import annotations
@@ -58,6 +55,7 @@ def product(dy: Numbers, a: Numbers, b: Numbers, needs: Sequence[bool] = (True, 
     da, db : arrays of the shape of y, or None
     """
     # BEGIN SOLUTION derive.product
+    # da = dy b, db = dy a
     return dy * b if needs[0] else None, dy * a if needs[1] else None
     # END SOLUTION
 
@@ -65,6 +63,7 @@ def product(dy: Numbers, a: Numbers, b: Numbers, needs: Sequence[bool] = (True, 
 def quotient(dy: Numbers, a: Numbers, b: Numbers, needs: Sequence[bool] = (True, True)) -> Both:
     """Gradients of y = a / b, before they are summed back; arguments and results as of `product`."""
     # BEGIN SOLUTION derive.quotient
+    # da = dy / b, db = -da a / b = -dy a / b^2
     da = dy / b
     return da if needs[0] else None, -(da * a / b) if needs[1] else None
     # END SOLUTION
@@ -85,6 +84,7 @@ def softmax(dy: Numbers, y: Numbers, axis: int) -> Numbers:
     """
     # BEGIN SOLUTION derive.softmax
     # STEP each y_i depends on every x_j: dy_i/dx_j = y_i (delta_ij - y_j). Multiply by dy_i, sum over i
+    # so dx = y (dy - sum_j dy_j y_j)
     weighted = dy * y
     return weighted - y * weighted.sum(axis, keepdims=True)
     # END SOLUTION

@@ -168,3 +168,23 @@ def test_two_slips_at_once_are_named():
     failures = [o for o in outcomes if o.wrong]
     named = {frozenset(cause.recipes) for cause in causes(task, failures, [])}
     assert frozenset({"ones-at-the-roots", "overwritten"}) in named
+
+
+@pytest.mark.parametrize(
+    ("key", "returned", "said"),
+    [
+        ("order.reachable", None, "returned nothing; a list of nodes"),
+        ("order.reachable", [1, 2], "returned a list of int; a list of nodes"),
+        ("order.reachable", 3, "returned a int; a list of nodes"),
+        ("order.needed", [adapter.Leaf(1)], "returned a list of Leaf; a set of orders"),
+        ("derive.product", np.zeros(2), "something else than the two gradients"),
+        ("forward.walk", None, "returned nothing; a list with a tangent for each end"),
+    ],
+)
+def test_what_is_no_result_is_told(key, returned, said):
+    """In words of the task, not of the adapter that stumbles over it."""
+    task, case = LAB.task(key), drawn(key)[0]
+    module = type("Module", (), {task.function: staticmethod(lambda *arguments: returned)})
+    arrays = {name: array.copy() for name, array in case.arrays.items()}
+    with pytest.raises(TypeError, match=said):
+        adapter.CALLS[key]({task.file: module}, arrays, dict(case.params), {})

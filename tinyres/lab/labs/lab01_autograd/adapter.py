@@ -61,6 +61,21 @@ def listed(orders: list[int], size: int) -> Any:
     return np.array([*kept, *[-1] * (size - len(kept)), len(orders)], dtype=np.int64)
 
 
+def each(found: Any, kind: type | tuple[type, ...], wanted: str) -> list[Any]:
+    """What a function returned, as a list; a sentence for what is no collection of that kind."""
+    if found is None:
+        raise TypeError(f"it returned nothing; {wanted} is asked for.")
+    try:
+        values = list(found)
+    except TypeError:
+        raise TypeError(f"it returned a {type(found).__name__}; {wanted} is asked for.") from None
+    strange = [value for value in values if not isinstance(value, kind)]
+    if strange:
+        kinds = f"{type(found).__name__} of {type(strange[0]).__name__}"
+        raise TypeError(f"it returned a {kinds}; {wanted} is asked for.")
+    return values
+
+
 def reachable(function: Callable[..., Any], arrays: Arrays) -> Arrays:
     """`order.reachable`: the list of nodes by their orders."""
     owners, asked = build(arrays["results"], arrays["edges"]), 0
@@ -75,7 +90,8 @@ def reachable(function: Callable[..., Any], arrays: Arrays) -> Arrays:
         return [each[0] for each in node.edges if isinstance(each, tuple)]
 
     found = function([owners[start] for start in arrays["starts"]], behind)
-    return {"found": listed([node.order for node in found], len(owners))}
+    nodes = each(found, (Node, Leaf), "a list of nodes")
+    return {"found": listed([node.order for node in nodes], len(owners))}
 
 
 def needed(function: Callable[..., Any], arrays: Arrays) -> Arrays:
@@ -88,7 +104,9 @@ def needed(function: Callable[..., Any], arrays: Arrays) -> Arrays:
 
     useful = function([node for node in owners if isinstance(node, Node)], wanted, orders_behind)
     masks = {"useful": np.zeros(len(owners), np.int64), "wanted_after": np.zeros(len(owners), np.int64)}
-    masks["useful"][sorted(useful)] = masks["wanted_after"][sorted(wanted)] = 1
+    masks["useful"][each(useful, (int, np.integer), "a set of orders, which are numbers,")] = masks["wanted_after"][
+        sorted(wanted)
+    ] = 1
     return masks
 
 
@@ -142,6 +160,7 @@ def forward(function: Callable[..., Any], arrays: Arrays) -> Arrays:
         found = function(ends, [(owners[k], c) for k, c in zip(arrays["leaves"], changes, strict=True)], push)
     except TooMany:
         found = [None] * len(ends)
+    found = each(found, object, "a list with a tangent for each end")
     blank = np.zeros(changes.shape[1], changes.dtype)
     return {"pushes": listed(pushes, len(owners)), "tangents": np.stack([blank if t is None else t for t in found])}
 
@@ -149,6 +168,8 @@ def forward(function: Callable[..., Any], arrays: Arrays) -> Arrays:
 def pair(function: Callable[..., Any], arrays: Arrays, needs: tuple[bool, bool]) -> Arrays:
     """`derive.product` and `derive.quotient`: 0 stands for a gradient that was not computed."""
     found = function(arrays["dy"], arrays["a"], arrays["b"], needs)
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        raise TypeError("it returned something else than the two gradients da, db.")
     return {
         name: np.zeros_like(arrays["dy"]) if gradient is None else gradient
         for name, gradient in zip(("da", "db"), found, strict=True)

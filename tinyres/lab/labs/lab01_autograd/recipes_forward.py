@@ -62,6 +62,11 @@ def _one_told(place: slice) -> Callable[[list[Any]], list[Any]]:
     return arriving
 
 
+def _all_or_none(tangents: list[Any]) -> list[Any]:
+    """Told of nothing, where one input does not change."""
+    return tangents if all(tangent is not None for tangent in tangents) else []
+
+
 def _wrong(name: str, sentence: str, **slip: Any) -> Recipe:
     return Recipe(
         name,
@@ -87,6 +92,11 @@ FORWARD = (
         "last-input-only",
         "a node is told of one change only, that of its last input that changes",
         arriving=_one_told(slice(-1, None)),
+    ),
+    _wrong(
+        "all-must-change",
+        "a node is pushed only if all its inputs change: one that does is enough",
+        arriving=_all_or_none,
     ),
     _forward("first-result-only", "each input is taken to come from the first result of its node", _first_results),
     _forward("one-leaf", "only the first leaf changes", _one_change),

@@ -130,6 +130,16 @@ INPUT = (
         slip(count=lambda x: 1),
     ),
     told(
+        "sum in the mean path",
+        "the way through the mean has the sum of dy where its mean is wanted: divide by M",
+        slip(mean_path=lambda dbeta, count: dbeta),
+    ),
+    told(
+        "sum in the variance path",
+        "the way through the variance has the sum of dy*xhat where its mean is wanted: divide by M",
+        slip(variance_path=lambda carried, dgamma, count: carried * dgamma),
+    ),
+    told(
         "divided by the samples",
         "the sums are divided by N: a channel has M = N*H*W values",
         slip(count=len),

@@ -202,6 +202,11 @@ def _sum_over(a: Array, b: Array) -> Array:
     return np.einsum("nhwa,nhwb->ab", a, b)
 
 
+def _subtracted(results: Results, case: Case) -> Results:
+    shortcut = case.arrays["dy"] * (case.arrays["y"] > 0)
+    return {**results, "dx": 2 * shortcut - results["dx"]}
+
+
 def _halved(results: Results, case: Case) -> Results:
     return {**results, "dx": results["dx"] / 2}
 
@@ -216,6 +221,11 @@ BLOCK_GRADIENT = (
         "shortcut-only",
         "x gets only what came along the shortcut: the gradient of the branch is missing",
         lambda a: {"dx": a["dy"] * (a["y"] > 0)},
+    ),
+    Recipe(
+        "branch-subtracted",
+        SAME + "the gradient of the branch is subtracted from that of the shortcut: the two are added",
+        after=_subtracted,
     ),
     Recipe(
         "halved",

@@ -126,6 +126,11 @@ SMOOTHED = (
         slip(spread=lambda hot, s, classes: (1 - s) * hot),
     ),
     told(
+        "label without its part",
+        "the label's target is 1 - smoothing alone: smoothing / K comes in addition, as on every class",
+        slip(spread=lambda hot, s, classes: (1 - s) * hot + (1 - hot) * s / classes),
+    ),
+    told(
         "other classes only",
         "`smoothing` is shared among the other K - 1 classes: here the label gets its part of it too",
         slip(spread=lambda hot, s, classes: (1 - s) * hot + (1 - hot) * s / (classes - 1)),
