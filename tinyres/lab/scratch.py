@@ -17,11 +17,12 @@ import numpy as np
 
 from tinyres.lab.submission import PACKAGE
 from tinyres.lab.worker.imports import FRAMEWORKS
+from tinyres.lab.worker.limits import LINUX
 
 NAME = "tinyres-lab-"
 BYTES, FILES = 128 << 20, 4000  # that a submission may leave in it; Numba's cache has a few hundred
 PACKAGES = str(Path(np.__file__).parents[1])
-SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/opt", "/proc", "/sys", "/dev")  # always readable
+SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/opt", "/sys", "/dev", "/proc/self")  # always readable
 
 
 def make() -> Path:
@@ -43,9 +44,11 @@ def fill(folder: Path, texts: Sequence[Mapping[str, Any]], user: tuple[int, int]
 def fences(folder: Path, submission: Path, allowed: Sequence[str]) -> dict[str, Any]:
     """What the worker is told for its fences.
 
-    Unreadable: the library, frameworks that are not `allowed`, and where other submissions and results lie.
+    Unreadable: the library, frameworks that are not `allowed`, where other submissions and results lie, and what /proc
+    tells of other processes, their environment above all.
     """
-    unread = [str(PACKAGE), str(submission.parent), os.path.expanduser("~"), tempfile.gettempdir()]
+    unread = [str(PACKAGE), str(submission.parent), os.path.expanduser("~"), tempfile.gettempdir(), "/proc"]
+    machine = [f"/proc/{name}" for name in (os.listdir("/proc") if LINUX else []) if not name.isdigit()]
     specs = [PathFinder.find_spec(name) for name in FRAMEWORKS if name not in allowed]
     unread += [
         os.path.dirname(spec.origin) for spec in specs if spec and spec.origin and spec.submodule_search_locations
@@ -56,7 +59,7 @@ def fences(folder: Path, submission: Path, allowed: Sequence[str]) -> dict[str, 
         "scratch": str(folder),
         "package": os.path.realpath(PACKAGE),
         "unread": unread,
-        "read": [*SYSTEM, sys.prefix, sys.base_prefix, sys.exec_prefix, PACKAGES],
+        "read": [*SYSTEM, *machine, sys.prefix, sys.base_prefix, sys.exec_prefix, PACKAGES],
     }
 
 

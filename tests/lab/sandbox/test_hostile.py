@@ -195,6 +195,17 @@ def test_the_kernel_stops_what_goes_around_python(run, tmp_path):
     assert not (tmp_path / "stolen").exists()
 
 
+@linux
+def test_the_environment_of_the_grading_process_is_not_read(run):
+    """Where a teacher, or a service, may keep keys; around Python, and of the guard too."""
+    source = DEF + f"for pid in ({os.getpid()}, os.getppid()):\n        for what in ('environ', 'maps', 'cmdline'):\n"
+    source += "            assert ctypes.CDLL(None).open(f'/proc/{pid}/{what}'.encode(), 0) == -1, (pid, what)\n"
+    outcome = run(HEAD + source + "    assert open('/proc/self/environ').read() and open('/proc/cpuinfo').read()")
+    if any("Landlock" in note for note in outcome.notes):
+        pytest.skip(outcome.notes[0])
+    assert outcome.last.kind == "", outcome.last.problem
+
+
 def test_no_framework_is_read_by_who_exchanges_the_machinery(run):
     """The finder and the hook gone, the names taken away again: the kernel has no file of it to give."""
     from importlib.machinery import PathFinder
