@@ -78,6 +78,20 @@ MORE = {
         "import numpy as np; np.maximum(x, 0, out=out)",
         "where the CPU cannot read",
     ),
+    "compared by the CPU": (
+        "gpu.relu",
+        "elementwise.py",
+        RELU,
+        "out[...] = x * (x > 0)",
+        "launch a kernel that does it",
+    ),
+    "Numba's own brackets": (
+        "gpu.relu",
+        "elementwise.py",
+        RELU,
+        "positive[blocks_for(x.size), THREADS](x.reshape(-1), out.reshape(-1))",
+        "by launch(kernel, blocks, threads, its arguments ...)",
+    ),
     "scatter": ("gpu.input", "naive.py", "dx[n, h, k, c] = total", "dx[n, 0, k, c] = total", TWICE),
     "the input is changed": (
         "gpu.relu_gradient",

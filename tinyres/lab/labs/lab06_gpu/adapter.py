@@ -28,7 +28,10 @@ THREADS = 128 if ON_GPU else 16  # of a block: few in the simulator, where each 
 MOST = 1024  # threads of a block on any GPU
 STACK = 256 * 1024  # bytes, of a simulated thread
 vars(settings)["CUDA_LOW_OCCUPANCY_WARNINGS"] = 0
-ELSEWHERE = "this array lies in the memory of the GPU, where the CPU cannot read or write: launch a kernel that does it"
+ELSEWHERE = (
+    "this array lies in the memory of the GPU, where the CPU cannot read or write: launch a kernel that does it, "
+    "by launch(kernel, blocks, threads, its arguments ...)"
+)
 launches = 0  # since the call of a task began
 
 
@@ -55,6 +58,7 @@ class OnGPU:
 
     __getitem__ = __setitem__ = __iter__ = __array__ = __array_ufunc__ = __array_function__ = _refuse
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __neg__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = __rtruediv__ = __matmul__ = __rmatmul__ = __pow__ = __abs__ = _refuse
 
 
 class Watched:
