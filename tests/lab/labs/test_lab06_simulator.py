@@ -90,7 +90,7 @@ MORE = {
         "elementwise.py",
         RELU,
         "positive[blocks_for(x.size), THREADS](x.reshape(-1), out.reshape(-1))",
-        "by launch(kernel, blocks, threads, its arguments ...)",
+        "launch a kernel that does it, by launch",
     ),
     "scatter": ("gpu.input", "naive.py", "dx[n, h, k, c] = total", "dx[n, 0, k, c] = total", TWICE),
     "the input is changed": (
