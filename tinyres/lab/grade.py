@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from tinyres.train.start import versions
 
 COMMAND = (sys.executable, "-P", "-m", "tinyres.lab.one")  # -P: nothing of the folder we are in is imported
 GRACE = 30.0  # seconds beyond the limit of a submission before its process is killed
+LOOK = 0.5  # seconds; a Ctrl-C that comes just before waiting begins is seen after them only
 LAST_MOMENT = 5.0  # seconds in which one that is to end may tidy up
 RECORDS = "results"
 HERE = Path(__file__).parents[2]  # where this tinyres is imported from, be it a checkout
@@ -90,12 +91,15 @@ def grade(
             reports[submission.name] = kept
             told(kept, False)
     with ThreadPoolExecutor(max(1, how.jobs)) as pool:
-        futures = [pool.submit(_run, submission, how, running) for submission in pending]
+        futures = {pool.submit(_run, submission, how, running) for submission in pending}
+        left = futures
         try:
-            for future in as_completed(futures):
-                report = future.result()
-                reports[report.submission] = report
-                told(report, True)
+            while left:
+                done, left = wait(left, LOOK, FIRST_COMPLETED)
+                for future in done:
+                    report = future.result()
+                    reports[report.submission] = report
+                    told(report, True)
         except BaseException:  # interrupted: what is graded is kept, the rest waits for the next time
             for future in futures:
                 future.cancel()

@@ -7,7 +7,7 @@
 
 Expected values never enter the worker, nothing that leaves it is believed unchecked, and it is ended with all it has
 started when a limit is passed. This is a fence against accidents and simple cheating, not a jail: the worker runs under
-the same user. What the fence lacks on this machine is in `notes`.
+the same user unless TINYRES_LAB_USER names another. What the fence lacks on this machine is in `notes`.
 """
 
 from __future__ import annotations
