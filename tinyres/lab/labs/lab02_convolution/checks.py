@@ -29,7 +29,7 @@ HIDDEN_PADDINGS = (
     Geometry(2, 6, 8, 3, 1, 1, 1, padding=(0, -3, 1, -1), dtype="float64"),
     Geometry(4, 8, 5, 2, 1, 1, 1, padding=(-1, -2, -3, 2), layout="strided"),
 )
-CUT = Geometry(2, 7, 5, 3, 1, 2, 3, 1, padding=(2, 1, -1, 2))
+CUT = Geometry(2, 7, 5, 3, 1, 2, 3, 1, padding=(2, 1, -1, 3))
 # Dilation 2 and more: a window of 3x2 then reaches over 5x3 pixels.
 DILATED = (
     (Geometry(2, 6, 5, 3, 4, 3, 2), 2),
@@ -114,7 +114,7 @@ CHECKS = {
         drawn(PUBLIC, kernel),
         drawn(HIDDEN, kernel),
         reference.forward,
-        recipes.FORWARD,
+        (*recipes.FORWARD, *recipes.FURTHER_FORWARD),
         terms,
         Speed(2, (5, 25, 100), many_pixels),
     ),

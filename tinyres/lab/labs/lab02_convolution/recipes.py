@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tinyres.lab.labs.lab02_convolution import recipes_orders, recipes_places, recipes_sums
 from tinyres.lab.labs.lab02_convolution.cases import positions
 from tinyres.lab.labs.lab02_convolution.recipes_images import CIRCULAR, FILL, SAME_IMAGE, SIDES, WINDOWS
+from tinyres.lab.labs.lab02_convolution.recipes_pad import FURTHER
 from tinyres.lab.labs.lab02_convolution.slips import (
     After,
     Before,
@@ -39,6 +41,8 @@ PAD = (
         "a negative number cuts off rows or columns of the opposite side",
         before=placed(lambda p: (*opposite(p[0], p[1]), *opposite(p[2], p[3]))),
     ),
+    *FURTHER,
+    recipes_places.LAST_IMAGE,
 )
 
 
@@ -106,6 +110,11 @@ IM2COL = (
         after=rows((1, 2, 0)),
     ),
     known("last position missing", LAST, after=last_missing),
+    *recipes_orders.COLUMNS,
+    *recipes_orders.IMAGES,
+    *recipes_places.PLACES,
+    recipes_places.LAST_IMAGE,
+    *recipes_sums.COUNT,
 )
 
 
@@ -212,3 +221,12 @@ RESULTS = (
     ),
 )
 FORWARD = (*IMAGES, *FILTERS, *RESULTS)
+FURTHER_FORWARD = (
+    *recipes_places.PLACES,
+    recipes_places.LAST_IMAGE,
+    *recipes_sums.FORWARD,
+    *recipes_orders.IMAGES,
+    *recipes_orders.FILTERS,
+    *recipes_orders.RESULTS,
+    *recipes_orders.PRODUCTS,
+)

@@ -10,7 +10,15 @@ import numpy as np
 
 from tinyres.lab.labs.lab02_convolution.cases import HIDDEN, PUBLIC, Geometry, positions
 from tinyres.lab.labs.lab02_convolution.checks import CIRCULAR, DILATED, HIDDEN_CIRCULAR, HIDDEN_DILATED
-from tinyres.lab.labs.lab03_convolution_gradients import recipes_input, recipes_variants, recipes_weight, reference
+from tinyres.lab.labs.lab03_convolution_gradients import (
+    recipes_around,
+    recipes_input,
+    recipes_spread,
+    recipes_terms,
+    recipes_variants,
+    recipes_weight,
+    reference,
+)
 from tinyres.lab.task import Case, Checks, Speed
 
 Rng = np.random.Generator
@@ -87,19 +95,23 @@ def terms_of_both(case: Case) -> float:
 
 CHECKS = {
     "conv.weight": Checks(
-        drawn(PUBLIC, of_filters), drawn(HIDDEN, of_filters), reference.filters, recipes_weight.WEIGHT, terms_of_filters
+        drawn(PUBLIC, of_filters),
+        drawn(HIDDEN, of_filters),
+        reference.filters,
+        (*recipes_weight.WEIGHT, *recipes_terms.WEIGHT),
+        terms_of_filters,
     ),
     "conv.spread": Checks(
         drawn((PUBLIC[3], PUBLIC[4], PUBLIC[5], PUBLIC[2]), of_errors),
         drawn((HIDDEN[0], HIDDEN[2], HIDDEN[3], HIDDEN[4]), of_errors),
         reference.spread,
-        recipes_input.SPREAD,
+        (*recipes_input.SPREAD, *recipes_spread.FURTHER),
     ),
     "conv.input": Checks(
         drawn((*PUBLIC[:-1], BEYOND, WIDE), of_images),
         drawn(HIDDEN, of_images),
         reference.images,
-        recipes_input.INPUT,
+        (*recipes_input.INPUT, *recipes_around.INPUT, *recipes_terms.INPUT),
         terms_of_images,
         Speed(2, (5, 25, 100), lambda rng: of_images(with_errors(rng, SPEED.draw(rng)))),
     ),
