@@ -106,7 +106,11 @@ def find(folder: Path) -> tuple[Lab, Lock, Path]:
             lock = read(candidate)
             return catalogue.lab(lock.lab), lock, candidate
     inside = sorted(path.parent.name for path in here.glob(f"*/{LOCK}"))
-    advice = f"go into {' or '.join(inside)}" if inside else "`tinyres lab start LAB` makes one"
+    advice = (
+        f"go into {' or '.join(inside)}"
+        if inside
+        else "`tinyres lab start LAB` makes one; if only that file is lost, start with --dir ELSEWHERE and take it from there"
+    )
     raise LabError(f"{folder} is not the folder of a lab ({LOCK} is missing); {advice}.")
 
 
