@@ -109,7 +109,7 @@ def find(folder: Path) -> tuple[Lab, Lock, Path]:
     advice = (
         f"go into {' or '.join(inside)}"
         if inside
-        else "`tinyres lab start LAB` makes one; if only that file is lost, start with --dir ELSEWHERE and take it from there"
+        else "`tinyres lab start LAB` makes one (with --dir ELSEWHERE if only that file is lost: take it from there)"
     )
     raise LabError(f"{folder} is not the folder of a lab ({LOCK} is missing); {advice}.")
 
