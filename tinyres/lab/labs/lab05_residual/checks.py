@@ -12,7 +12,9 @@ from tinyres.lab.labs.lab05_residual import (
     recipes,
     recipes_block,
     recipes_flow,
+    recipes_pixels,
     recipes_relu,
+    recipes_steps,
     recipes_variants,
     reference,
 )
@@ -66,18 +68,31 @@ def depth(case: Case) -> float:
 
 
 CHECKS = {
-    "relu.forward": checked(cases.plain, reference.relu, recipes_relu.RELU, what="forward"),
-    "relu.gradient": checked(cases.plain, reference.relu_gradient, recipes_relu.RELU_GRADIENT, what="gradient"),
-    "relu.add": checked(cases.plain, reference.add_relu, recipes_relu.ADD_RELU, what="add"),
-    "shortcut.pad": checked(cases.padded, reference.pad_shortcut, recipes.PAD),
-    "shortcut.pad_gradient": checked(cases.padded_back, reference.pad_shortcut_gradient, recipes.PAD_GRADIENT),
+    "relu.forward": checked(cases.plain, reference.relu, (*recipes_relu.RELU, *recipes_steps.RELU), what="forward"),
+    "relu.gradient": checked(
+        cases.plain,
+        reference.relu_gradient,
+        (*recipes_relu.RELU_GRADIENT, *recipes_steps.RELU_GRADIENT),
+        what="gradient",
+    ),
+    "relu.add": checked(cases.plain, reference.add_relu, (*recipes_relu.ADD_RELU, *recipes_steps.ADD_RELU), what="add"),
+    "shortcut.pad": checked(cases.padded, reference.pad_shortcut, (*recipes.PAD, *recipes_pixels.PAD)),
+    "shortcut.pad_gradient": checked(
+        cases.padded_back, reference.pad_shortcut_gradient, (*recipes.PAD_GRADIENT, *recipes_pixels.PAD_BACK)
+    ),
     "project.forward": checked(
-        cases.projected, reference.project, recipes_block.PROJECT, lambda case: float(case.arrays["w"].shape[0])
+        cases.projected,
+        reference.project,
+        (*recipes_block.PROJECT, *recipes_steps.PROJECT),
+        lambda case: float(case.arrays["w"].shape[0]),
     ),
     "project.gradient": checked(
-        cases.projected_back, reference.project_gradient, recipes_block.PROJECT_GRADIENT, pixels
+        cases.projected_back,
+        reference.project_gradient,
+        (*recipes_block.PROJECT_GRADIENT, *recipes_steps.PROJECT_GRADIENT),
+        pixels,
     ),
-    "block.forward": checked(cases.blocks, reference.block, recipes_block.BLOCK, widths),
+    "block.forward": checked(cases.blocks, reference.block, (*recipes_block.BLOCK, *recipes_steps.BLOCK), widths),
     "block.gradient": checked(cases.blocks_back, reference.block_gradient, recipes_block.BLOCK_GRADIENT, both),
     "flow.layer": checked(cases.layers, reference.layer, recipes_flow.LAYER, rows),
     "flow.layer_gradient": checked(cases.layers_back, reference.layer_gradient, recipes_flow.LAYER_GRADIENT, rows),
