@@ -85,4 +85,71 @@ RUNNING = (
         "the root of the batch's variance enters the running variance",
         lambda case: case.but({"variance": np.sqrt(case.arrays["variance"])}),
     ),
+    *(
+        told(name, sentence, slip(blend=blend))
+        for name, sentence, blend in (
+            ("momentum squared", "momentum is squared", lambda old, new, m: (1 - m**2) * old + m**2 * new),
+            (
+                "momentum is 0.1",
+                "momentum is taken for 0.1: it is a parameter",
+                lambda old, new, m: 0.9 * old + 0.1 * new,
+            ),
+            (
+                "halfway",
+                "the averages move halfway: momentum is the part that moves",
+                lambda old, new, m: (old + new) / 2,
+            ),
+            (
+                "not weighed",
+                "old and new are added whole: 1 - momentum and momentum weigh them",
+                lambda old, new, m: old + new,
+            ),
+            (
+                "both by momentum",
+                "momentum weighs the old average too: 1 - momentum does",
+                lambda old, new, m: m * (old + new),
+            ),
+            (
+                "both by 1 - momentum",
+                "1 - momentum weighs the batch too: momentum does",
+                lambda old, new, m: (1 - m) * (old + new),
+            ),
+            ("batch subtracted", "the batch is subtracted: it is added", lambda old, new, m: (1 - m) * old - m * new),
+            (
+                "updated twice",
+                "the averages are updated twice with the same batch",
+                lambda old, new, m: (1 - m) ** 2 * old + (1 - (1 - m) ** 2) * new,
+            ),
+        )
+    ),
+    told(
+        "scaled twice",
+        "`scale` multiplies the variance twice",
+        slip(unbiased=lambda variance, scale: scale**2 * variance),
+    ),
+    told(
+        "root of the scale",
+        "the root of `scale` multiplies the variance: that is for a standard deviation",
+        slip(unbiased=lambda variance, scale: np.sqrt(scale) * variance),
+    ),
+    told(
+        "variance squared",
+        "the square of the variance enters: it is one already",
+        lambda case: case.but({"variance": case.arrays["variance"] ** 2}),
+    ),
+    told(
+        "variance for mean",
+        "the batch's variance enters the running mean",
+        lambda case: case.but({"mean": case.arrays["variance"]}),
+    ),
+    told(
+        "batch's statistics exchanged",
+        "the batch's mean enters the running variance, and its variance the running mean",
+        lambda case: case.but({"mean": case.arrays["variance"], "variance": case.arrays["mean"]}),
+    ),
+    told(
+        "averages exchanged",
+        "the running mean and the running variance change places",
+        after=lambda results, case: {"new_mean": results["new_var"], "new_var": results["new_mean"]},
+    ),
 )
