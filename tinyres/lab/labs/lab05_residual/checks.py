@@ -14,8 +14,10 @@ from tinyres.lab.labs.lab05_residual import (
     recipes_flow,
     recipes_pixels,
     recipes_relu,
+    recipes_stack,
     recipes_steps,
     recipes_variants,
+    recipes_ways,
     reference,
 )
 from tinyres.lab.task import Case, Checks, Recipe, Results
@@ -93,10 +95,14 @@ CHECKS = {
         pixels,
     ),
     "block.forward": checked(cases.blocks, reference.block, (*recipes_block.BLOCK, *recipes_steps.BLOCK), widths),
-    "block.gradient": checked(cases.blocks_back, reference.block_gradient, recipes_block.BLOCK_GRADIENT, both),
-    "flow.layer": checked(cases.layers, reference.layer, recipes_flow.LAYER, rows),
-    "flow.layer_gradient": checked(cases.layers_back, reference.layer_gradient, recipes_flow.LAYER_GRADIENT, rows),
-    "flow.norms": checked(cases.stacks, reference.gradient_norms, recipes_flow.NORMS, depth),
+    "block.gradient": checked(
+        cases.blocks_back, reference.block_gradient, (*recipes_block.BLOCK_GRADIENT, *recipes_ways.BLOCK_GRADIENT), both
+    ),
+    "flow.layer": checked(cases.layers, reference.layer, (*recipes_flow.LAYER, *recipes_stack.LAYER), rows),
+    "flow.layer_gradient": checked(
+        cases.layers_back, reference.layer_gradient, (*recipes_flow.LAYER_GRADIENT, *recipes_stack.LAYER_GRADIENT), rows
+    ),
+    "flow.norms": checked(cases.stacks, reference.gradient_norms, (*recipes_flow.NORMS, *recipes_stack.NORMS), depth),
     "variant.channels_first": checked(cases.channels_first, reference.channels_first, recipes_variants.CHANNELS_FIRST),
     "variant.average_gradient": checked(cases.averaged_back, reference.average_gradient, recipes_variants.AVERAGE),
     "variant.scaled_gradient": checked(
