@@ -72,7 +72,7 @@ def roots_of(name: str, arrays: dict[str, Array]) -> list[tuple[int, int]]:
     if name == "three-results-one-unused":
         return [(last, 1), (last, 0)]
     if name == "leaves-in-between":
-        return [(last, 0), (3, 1)]  # the second stands behind the first
+        return [(last, 0), (3, 1), (4, 0)]  # the second stands behind the first, the third is a leaf
     if name.startswith("drawn"):
         return [(k, int(results[k]) - 1) for k in np.flatnonzero(results)[[-1, -2, len(results) // 3, -1]].tolist()]
     return [(last, 0)]

@@ -9,7 +9,9 @@ from tinyres.lab.labs.lab01_autograd import (
     cases,
     recipes,
     recipes_arrays,
+    recipes_formulas,
     recipes_forward,
+    recipes_more,
     recipes_nodes,
     reference,
 )
@@ -27,17 +29,43 @@ def steps(case: Case) -> float:
 
 
 CHECKS = {
-    "order.reachable": Checks(cases.starts, cases.starts_hidden, reference.reachable, recipes_nodes.REACHABLE),
-    "order.needed": Checks(cases.wants, cases.wants_hidden, reference.needed, recipes_nodes.NEEDED),
-    "order.walk_back": Checks(cases.passes, cases.passes_hidden, recipes.walk_back, recipes.WALK_BACK, terms=steps),
-    "derive.sum_to": Checks(arrays.sums, arrays.sums_hidden, reference.sum_to, recipes_arrays.SUM_TO, terms=copies),
-    "derive.product": Checks(arrays.pairs, arrays.pairs_hidden, reference.product, recipes_arrays.PRODUCT),
-    "derive.quotient": Checks(arrays.pairs, arrays.pairs_hidden, reference.quotient, recipes_arrays.QUOTIENT),
+    "order.reachable": Checks(
+        cases.starts,
+        cases.starts_hidden,
+        reference.reachable,
+        recipes_nodes.REACHABLE + recipes_more.MORE_REACHABLE,
+    ),
+    "order.needed": Checks(
+        cases.wants, cases.wants_hidden, reference.needed, recipes_nodes.NEEDED + recipes_more.MORE_NEEDED
+    ),
+    "order.walk_back": Checks(
+        cases.passes,
+        cases.passes_hidden,
+        recipes.walk_back,
+        recipes.WALK_BACK + recipes_more.MORE_WALKS,
+        terms=steps,
+    ),
+    "derive.sum_to": Checks(
+        arrays.sums,
+        arrays.sums_hidden,
+        reference.sum_to,
+        recipes_arrays.SUM_TO + recipes_formulas.MORE_SUM_TO,
+        terms=copies,
+    ),
+    "derive.product": Checks(
+        arrays.pairs, arrays.pairs_hidden, reference.product, recipes_arrays.PRODUCT + recipes_formulas.MORE_PRODUCT
+    ),
+    "derive.quotient": Checks(
+        arrays.pairs,
+        arrays.pairs_hidden,
+        reference.quotient,
+        recipes_arrays.QUOTIENT + recipes_formulas.MORE_QUOTIENT,
+    ),
     "derive.softmax": Checks(
         arrays.softmaxes,
         arrays.softmaxes_hidden,
         reference.softmax,
-        recipes_arrays.SOFTMAX,
+        recipes_arrays.SOFTMAX + recipes_formulas.MORE_SOFTMAX,
         terms=lambda case: float(case.arrays["y"].shape[case.params["axis"]]),
     ),
     "forward.walk": Checks(
