@@ -81,7 +81,7 @@ def per_channel(y):
         (lambda y: y[:, :-1], "what both shapes have in common is right"),
         (lambda y: y.astype(complex), "complex numbers"),
         (lambda y: y.astype(object), "complex numbers or objects"),
-        (lambda y: np.random.default_rng(0).standard_normal(y.shape), ""),
+        (lambda y: np.random.default_rng(0).standard_normal(y.shape), "shares no pattern with what is expected"),
         (lambda y: y[:, :, :, :0], ""),
     ],
 )  # fmt: skip
@@ -146,3 +146,11 @@ def test_what_is_right_is_not_talked_about(rng):
     noisy = y + rng.uniform(-1, 1, y.shape) * tolerance(case, y, 1) * 0.9
     assert not differs(y, noisy, tolerance(case, y, 1)).any()
     assert peculiar(case, "y", {"y": y}, {"y": noisy.astype("f4")}) == ""
+
+
+def test_what_fits_nothing_is_still_compared() -> None:
+    rng = np.random.default_rng(3)
+    right, other = rng.standard_normal((2, 6, 7))
+    case = Case("c", {"x": right}, dtype="float64")
+    assert "shares no pattern" in peculiar(case, "y", {"y": right}, {"y": other})
+    assert "closely" in peculiar(case, "y", {"y": right}, {"y": right + 0.1 * other})

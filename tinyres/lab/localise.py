@@ -51,7 +51,8 @@ def peculiar(case: Case, name: str, expected: Results, got: Results, terms: floa
         if not mask.any():
             return "the values are right, the type is not" if form(case, name, right, array) else ""
         named, real = axes(case, name, right.ndim), np.asarray(expected[name]).dtype.kind == "f"
-        return next(_findings(case, named, right, array.astype(np.float64), mask, allowed, real), "")
+        found = next(_findings(case, named, right, array.astype(np.float64), mask, allowed, real), "")
+        return found or (_likeness(right, array.astype(np.float64)) if real else "")
 
 
 def _findings(
@@ -77,6 +78,18 @@ def _findings(
         yield from _by_axis(right, got, allowed, named)
     if right.size <= MOST and not differs(np.sort(right, None), np.sort(got, None), allowed).any():
         yield "all the right values, but in other places"
+
+
+def _likeness(right: Array, got: Array) -> str:
+    """When nothing else fits: whether the two have a pattern in common."""
+    if right.size < 4 or not np.isfinite(got).all() or min(np.ptp(right), np.ptp(got)) == 0:
+        return ""
+    alike = float(np.corrcoef(right.ravel(), got.ravel())[0, 1])
+    if abs(alike) < 0.3:
+        return f"shares no pattern with what is expected (correlation {alike:.2f}): start again from the formula"
+    if abs(alike) < 0.9:
+        return f"resembles what is expected (correlation {alike:.2f}): a term or a factor is another"
+    return f"follows what is expected closely (correlation {alike:.2f}): a small term or a factor is another"
 
 
 def _everywhere(right: Array, mask: Array) -> bool:
