@@ -7,14 +7,16 @@ with one slip. Its head says which; `right` and `wrong` are pieces of code, and 
 solution is right. names.toml says which known mistakes name the slip truthfully. A solution counts as named if some
 case is told one of these, and none a mistake that is not among them. The figures of the first run stay in the record.
 
-The tables have grown by what that first run showed. So the solutions of tests/lab/bank/held_out were written after it,
-again without a look at the tables: their first run, which stays in the record row by row, says what the tables are
-worth on slips that they were not extended for.
+The tables have grown since: by what that first run showed, and by thinking each subject through. So the solutions of
+the held-out banks, the folders in there, were written later, each again without a look at the tables: the first run of
+such a bank, which stays in the record row by row, says what the tables of that day are worth on slips that they were
+not extended for. The table `bank` of its names.toml says how independent it is.
 """
 
 from __future__ import annotations
 
 import json
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -24,7 +26,7 @@ from typing import Any
 import record
 
 BANK = Path(__file__).parents[1] / "tests" / "lab" / "bank"
-HELD_OUT = BANK / "held_out"
+HELD_OUT = {"held_out": 20261123, "held_out_2": 20261124}  # folders in there, and the seeds of their cases
 
 
 @dataclass
@@ -32,9 +34,7 @@ class Arguments:
     """Check the banks of wrong solutions, hidden cases included."""
 
     seed: int = 20261122
-    """Of the cases of the first bank."""
-    held_out_seed: int = 20261123
-    """Of the cases of the held-out bank."""
+    """Of the cases of the first bank; each held-out bank has its own."""
     out: Path = Path(__file__).parent / "results"
     """Folder of lab_bank.json and lab_bank.md."""
 
@@ -146,23 +146,39 @@ PAGE = """# Wrong solutions in ways of their own
 Written by `python benchmarks/lab_bank.py`. *Said* is what the first case that fails is told; a solution is *named* if a
 known mistake that is truly its slip is told, and no other.
 
-What is independent: the first run of the first bank, and the first run of the held-out bank. The solutions of both were
-written without a look at the tables of known mistakes; then it was written down which of these name a slip truthfully,
-and only then were they run. The held-out bank came after the tables had grown, so its first run is the figure for the
-tables of that day.
+| bank | solutions | date of the first run | first run, independent | now, not independent |
+|---|---|---|---|---|
+{overview}
 
-What is not independent: the present figure of the first bank. After its first run the tables were extended by what it
-had shown, and {later} names were added to the list of truthful ones; names.toml marks them `later`. It says that the
-tables now know these slips, not how they do on others. The same will be true of the present figure of the held-out
-bank as soon as a table or a case is added for it.
+What is independent: the first run of each bank. The solutions were written without a look at the tables of known
+mistakes; then it was written down which of these name a slip truthfully, and only then were they run. The tables grew
+from bank to bank, so a first run is the figure for the tables of its day, and the last one is that for the latest.
+
+What is not independent: the present figures. The tables were extended by what the first run of the first bank had
+shown, and after the first run of `held_out`, which could be read by then, by thought about each subject. {later} names
+that the tables were given after a bank's first run were added to its lists of truthful ones; names.toml marks them
+`later`. A present figure says that the tables know these slips now, not how they do on others.
 """
+
+
+def overview(runs: dict[str, Any]) -> Iterator[str]:
+    """A row for each bank: its first run, and now."""
+    banks = {"first": {"first_run": runs["first_run"], "now": runs}, **runs["held_out"]}
+    for name, both in banks.items():
+        first = both["first_run"]
+        cells = name, first["solutions"], first["date"][:16], found(first), found(both["now"])
+        yield "| " + " | ".join(map(str, cells)) + " |"
+
+
+def found(run: dict[str, Any]) -> str:
+    """How many a run caught, and how many it named."""
+    return f"{run['caught']} caught, {run['named']} named ({run['named'] / run['solutions']:.0%})"
 
 
 def line(run: dict[str, Any], name: str) -> str:
     """The totals of a run in a line."""
-    said = f"- {name}: {run['solutions']} solutions, {run['caught']} caught, {run['named']} named"
-    date = f"; {run['date'][:10]}" if "date" in run else ""
-    return f"{said} ({run['named'] / run['solutions']:.0%}); seed {run['seed']}{date}"
+    date = f"; {run['date'][:16]}" if "date" in run else ""
+    return f"- {name}: {run['solutions']} solutions, {found(run)}; seed {run['seed']}{date}"
 
 
 def table(verdicts: list[Verdict]) -> Iterator[str]:
@@ -176,18 +192,18 @@ def table(verdicts: list[Verdict]) -> Iterator[str]:
 
 
 HELD_OUT_NOTES = """\
-Who wrote the held-out bank knew the names of some files of the first (its 17 first ones and a few more), not what is
-in them. Mistakes that students often make come up twice: {again} of its slips are in the first bank too, as was found
-afterwards, and the tables may have been extended for those. Named at its first run: {again_named} of these {again}, and
-{new_named} of the {new} others ({share:.0%}), of which {new_caught} were caught."""
+{tables} {writer} Mistakes that students often make come up twice: {again} of its slips are in an older bank too, as was
+found afterwards, and the tables may have been extended for those. Named at its first run: {again_named} of these
+{again}, and {new_named} of the {new} others ({share:.0%}), of which {new_caught} were caught."""
 
 
 def held_out_notes(verdicts: list[Verdict], names: dict[str, Any]) -> Iterator[str]:
-    """How the held-out bank did on slips that the first bank has too, and on others; why some were not seen."""
+    """How a held-out bank did on slips that an older one has too, and on others; why some were not seen."""
     again = [verdict for verdict in verdicts if "again" in names[verdict.name]]
     new = [verdict for verdict in verdicts if "again" not in names[verdict.name]]
     new_named = sum(verdict.named for verdict in new)
-    yield HELD_OUT_NOTES.format(
+    notes = HELD_OUT_NOTES.format(
+        **names["bank"],
         again=len(again),
         again_named=sum(verdict.named for verdict in again),
         new=len(new),
@@ -195,32 +211,33 @@ def held_out_notes(verdicts: list[Verdict], names: dict[str, Any]) -> Iterator[s
         share=new_named / len(new),
         new_caught=sum(verdict.caught for verdict in new),
     )
-    yield ""
-    yield "Not caught at its first run:"
-    yield ""
-    yield from (f"- {verdict.name}: {names[verdict.name]['missed']}" for verdict in verdicts if not verdict.caught)
+    yield from textwrap.wrap(notes, 120)
+    missed = [verdict.name for verdict in verdicts if not verdict.caught]
+    if missed:
+        yield from ("", "Not caught at its first run:", "")
+        yield from (f"- {name}: {names[name].get('missed', 'why is not known yet')}" for name in missed)
 
 
 def page(runs: dict[str, Any]) -> Iterator[str]:
-    """The lines of the Markdown page: the first bank as it is now, the held-out one as it was at its first run."""
-    held_out, names = runs["held_out"], _names(BANK)
-    yield PAGE.format(later=sum(len(name.get("later", ())) for name in names.values()))
+    """The lines of the Markdown page: the first bank as it is now, each held-out one as it was at its first run."""
+    folders = BANK, *(BANK / name for name in HELD_OUT)
+    later = sum(len(name.get("later", ())) for folder in folders for name in _names(folder).values())
+    yield PAGE.format(later=later, overview="\n".join(overview(runs)))
     yield "## First bank: `tests/lab/bank`"
     yield ""
     yield line(runs["first_run"], "First run, independent")
     yield line(runs, "Now, not independent") + ". Each row is of this run"
     yield ""
     yield from table([Verdict(**verdict) for verdict in runs["verdicts"]])
-    yield ""
-    yield "## Held-out bank: `tests/lab/bank/held_out`"
-    yield ""
-    yield line(held_out["first_run"], "First run, independent") + ". Each row is of this run"
-    yield line(held_out["now"], "Now")
-    yield ""
-    rows = [Verdict(**verdict) for verdict in held_out["first_run"]["verdicts"]]
-    yield from held_out_notes(rows, _names(HELD_OUT))
-    yield ""
-    yield from table(rows)
+    for name, held_out in runs["held_out"].items():
+        rows = [Verdict(**verdict) for verdict in held_out["first_run"]["verdicts"]]
+        yield from ("", f"## Held-out bank: `tests/lab/bank/{name}`", "")
+        yield line(held_out["first_run"], "First run, independent") + ". Each row is of this run"
+        yield line(held_out["now"], "Now")
+        yield ""
+        yield from held_out_notes(rows, _names(BANK / name))
+        yield ""
+        yield from table(rows)
 
 
 def run(folder: Path, seed: int) -> list[Verdict]:
@@ -237,15 +254,18 @@ def main(arguments: Arguments) -> None:
     """Check, print, write; what a record says of the first runs stays as it is."""
     record.set_threads(1)
     around, path = record.surroundings(["numpy"]), arguments.out / "lab_bank.json"
-    first, second = run(BANK, arguments.seed), run(HELD_OUT, arguments.held_out_seed)
-    now, held_out = total(first, arguments.seed), total(second, arguments.held_out_seed)
-    rows = [asdict(verdict) for verdict in second]
-    firsts = {"date": around["date"]} | now, {"date": around["date"]} | held_out | {"verdicts": rows}
-    if path.exists():
-        old = json.loads(path.read_text(encoding="utf-8"))
-        firsts = old["first_run"], old.get("held_out", {}).get("first_run", firsts[1])
-    runs = around | now | {"first_run": firsts[0], "verdicts": [asdict(verdict) for verdict in first]}
-    runs["held_out"] = {"first_run": firsts[1], "now": {"date": around["date"]} | held_out}
+    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    date = {"date": around["date"]}
+    verdicts = run(BANK, arguments.seed)
+    now = total(verdicts, arguments.seed)
+    runs = around | now | {"first_run": old.get("first_run", date | now)}
+    runs |= {"verdicts": [asdict(verdict) for verdict in verdicts], "held_out": {}}
+    for name, seed in HELD_OUT.items():
+        verdicts = run(BANK / name, seed)
+        now = date | total(verdicts, seed)
+        first = now | {"verdicts": [asdict(verdict) for verdict in verdicts]}
+        first = old.get("held_out", {}).get(name, {}).get("first_run", first)
+        runs["held_out"][name] = {"first_run": first, "now": now}
     record.write(path, runs)
     path.with_suffix(".md").write_text("\n".join(page(runs)) + "\n", encoding="utf-8")
 
