@@ -154,3 +154,13 @@ def test_what_fits_nothing_is_still_compared() -> None:
     case = Case("c", {"x": right}, dtype="float64")
     assert "shares no pattern" in peculiar(case, "y", {"y": right}, {"y": other})
     assert "closely" in peculiar(case, "y", {"y": right}, {"y": right + 0.1 * other})
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(-0.8, "runs against"), (0.5, "resembles"), (0.97, "follows what is expected closely")]
+)
+def test_a_likeness_has_a_degree_and_a_sign(rng, share, said):
+    right, noise = rng.standard_normal((2, 40, 10))
+    case = Case("c", {"x": right}, dtype="float64")
+    got = share * right + (1 - share**2) ** 0.5 * noise
+    assert said in peculiar(case, "y", {"y": right}, {"y": got})

@@ -87,7 +87,9 @@ def _likeness(right: Array, got: Array) -> str:
     alike = float(np.corrcoef(right.ravel(), got.ravel())[0, 1])
     if abs(alike) < 0.3:
         return f"shares no pattern with what is expected (correlation {alike:.2f}): start again from the formula"
-    if abs(alike) < 0.9:
+    if alike < 0:
+        return f"runs against what is expected (correlation {alike:.2f}): look for a sign"
+    if alike < 0.9:
         return f"resembles what is expected (correlation {alike:.2f}): a term or a factor is another"
     return f"follows what is expected closely (correlation {alike:.2f}): a small term or a factor is another"
 

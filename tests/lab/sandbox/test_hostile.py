@@ -106,13 +106,14 @@ HOSTILE = {
     ),
     "pipes closed": (DEF + "os.closerange(3, 64)", "fence", "closed the pipes of its worker process"),
     "garbage in the pipes": (
-        DEF + "\n    for fd in range(3, 20):\n        try: os.write(fd, b'garbage!' * 9)\n        except OSError: pass",
+        DEF
+        + "\n    for fd in range(3, 256):\n        try: os.write(fd, b'garbage!' * 9)\n        except OSError: pass",
         "fence",
         "into the pipe of its answers",
     ),
     "a lying frame": (
         DEF
-        + "\n    for fd in range(3, 20):\n        try: os.write(fd, (1 << 50).to_bytes(8, 'little'))"
+        + "\n    for fd in range(3, 256):\n        try: os.write(fd, (1 << 50).to_bytes(8, 'little'))"
         + "\n        except OSError: pass",
         "fence",
         "a header of 1125899906842624 bytes",
