@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tinyres.cli import main
@@ -86,6 +88,11 @@ def test_mistakes_cost_one_sentence(here, capsys, argv, said):
     assert out == ""
     assert error.count("\n") == 1
     assert said in error
+
+
+def test_a_hint_goes_on_in_the_next_lines(tmp_path):
+    (tmp_path / "hints.md").write_text("# Hints\n\n## a.b\n\n1. one\n   and on\n2. two\n\n## c.d\n1. three\n")
+    assert hints.read(replace(catalogue.lab("1"), folder=tmp_path)) == {"a.b": ["one\nand on", "two"], "c.d": ["three"]}
 
 
 def test_a_hint_for_a_task_of_another_lab(here, capsys):

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from tinyres.lab.labs.lab02_convolution.cases import positions, room
-from tinyres.lab.labs.lab02_convolution.slips import After, given, known, placed, same_image, surrounded, without_first
+from tinyres.lab.labs.lab02_convolution.slips import (
+    After,
+    at_the_end,
+    given,
+    in_the_corner,
+    known,
+    left_for_top,
+    placed,
+    same_image,
+    sides_exchanged,
+    surrounded,
+    top_for_all,
+    without_first,
+)
 from tinyres.lab.task import Case, Results
 
 
@@ -46,27 +59,27 @@ SIDES = (
     known(
         "image in the corner",
         "all padding is at the bottom and on the right: the image starts at row `top` and column `left`",
-        before=placed(lambda p: (0, p[0] + p[1], 0, p[2] + p[3])),
+        before=in_the_corner,
     ),
     known(
         "padding in front only",
         "all padding is at the top and on the left: `bottom` and `right` belong to the other sides",
-        before=placed(lambda p: (p[0] + p[1], 0, p[2] + p[3], 0)),
+        before=at_the_end,
     ),
     known(
         "sides exchanged",
         "top and bottom are exchanged, and left and right: padding is (top, bottom, left, right)",
-        before=placed(lambda p: (p[1], p[0], p[3], p[2])),
+        before=sides_exchanged,
     ),
     known(
         "top for left",
         "the image starts at row `left` and column `top`: padding is (top, bottom, left, right)",
-        before=placed(lambda p: (p[2], p[0] + p[1] - p[2], p[0], p[2] + p[3] - p[0])),
+        before=left_for_top,
     ),
     known(
         "top on every side",
         "the image starts at row `top` and column `top`: padding is (top, bottom, left, right)",
-        before=placed(lambda p: (p[0], p[1], p[0], p[2] + p[3] - p[0])),
+        before=top_for_all,
     ),
 )
 SAME_IMAGE = known("first image only", "every image is taken for the first of the batch", before=given("x", same_image))

@@ -51,6 +51,14 @@ def placed(change: Callable[[Sides], Sides]) -> Before:
     return lambda case: case.but(padding=change(case.params["padding"]))
 
 
+# (top, bottom, left, right) as a mistake takes them: opposite sides add up to the same, so the result has its shape.
+in_the_corner = placed(lambda p: (0, p[0] + p[1], 0, p[2] + p[3]))
+at_the_end = placed(lambda p: (p[0] + p[1], 0, p[2] + p[3], 0))
+sides_exchanged = placed(lambda p: (p[1], p[0], p[3], p[2]))
+left_for_top = placed(lambda p: (p[2], p[0] + p[1] - p[2], p[0], p[2] + p[3] - p[0]))
+top_for_all = placed(lambda p: (p[0], p[1], p[0], p[2] + p[3] - p[0]))
+
+
 def surrounded(mode: str, **how: float) -> Before:
     """Something else than zeros around the images."""
 

@@ -7,7 +7,21 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tinyres.lab.labs.lab02_convolution.recipes_images import counted_from_the_end
-from tinyres.lab.labs.lab02_convolution.slips import Before, changed, given, kept, known, misread, placed, rewritten
+from tinyres.lab.labs.lab02_convolution.slips import (
+    Before,
+    at_the_end,
+    changed,
+    given,
+    in_the_corner,
+    kept,
+    known,
+    left_for_top,
+    misread,
+    placed,
+    rewritten,
+    sides_exchanged,
+    top_for_all,
+)
 from tinyres.lab.labs.lab03_convolution_gradients.recipes_errors import ORDER, SOME, STRIDE
 from tinyres.lab.labs.lab03_convolution_gradients.reference import cut, images, padded_shape
 from tinyres.lab.labs.lab03_convolution_gradients.slips import repeated, rounded_down
@@ -60,27 +74,27 @@ CUT = (
     known(
         "cut from the corner",
         "dx is cut out of the padded gradient at row 0 and column 0: it begins at row `top`, column `left`",
-        before=placed(lambda p: (0, p[0] + p[1], 0, p[2] + p[3])),
+        before=in_the_corner,
     ),
     known(
         "cut from the end",
         "dx is the end of the padded gradient: it begins at row `top`, column `left`",
-        before=placed(lambda p: (p[0] + p[1], 0, p[2] + p[3], 0)),
+        before=at_the_end,
     ),
     known(
         "sides exchanged",
         "top and bottom are exchanged, and left and right: padding is (top, bottom, left, right)",
-        before=placed(lambda p: (p[1], p[0], p[3], p[2])),
+        before=sides_exchanged,
     ),
     known(
         "top for left",
         "dx is cut out at row `left`, column `top`: padding is (top, bottom, left, right)",
-        before=placed(lambda p: (p[2], p[0] + p[1] - p[2], p[0], p[2] + p[3] - p[0])),
+        before=left_for_top,
     ),
     known(
         "top on every side",
         "dx is cut out at row `top`, column `top`: padding is (top, bottom, left, right)",
-        before=placed(lambda p: (p[0], p[1], p[0], p[2] + p[3] - p[0])),
+        before=top_for_all,
     ),
 )
 FILTERS = (

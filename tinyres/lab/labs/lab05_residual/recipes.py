@@ -40,6 +40,21 @@ def first(x: Array, stride: int) -> Array:
     return x[:, :rows, :columns]
 
 
+def second(x: Array, stride: int) -> Array:
+    """Every stride-th pixel, from the second on."""
+    return picked(x, stride, 1 if stride > 1 else 0)
+
+
+def averaged(x: Array, stride: int) -> Array:
+    """The mean of each window."""
+    return windows(x, stride, average)
+
+
+def largest(x: Array, stride: int) -> Array:
+    """The largest of each window."""
+    return windows(x, stride, lambda part: part.max((1, 2)))
+
+
 def _pixels(name: str, sentence: str, take: Callable[[Array, int], Array]) -> Recipe:
     """Other pixels, the right channels."""
 
@@ -105,17 +120,17 @@ PAD = (
     _pixels(
         "offset",
         "every stride-th pixel is taken, but from the second on: begin with the first",
-        lambda x, s: picked(x, s, 1 if s > 1 else 0),
+        second,
     ),
     _pixels(
         "average",
         "the mean of stride x stride pixels is taken: option A takes the first of them as it is",
-        lambda x, s: windows(x, s, average),
+        averaged,
     ),
     _pixels(
         "maximum",
         "the largest of stride x stride pixels is taken: option A takes the first of them",
-        lambda x, s: windows(x, s, lambda part: part.max((1, 2))),
+        largest,
     ),
     _pixels(
         "sum",

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 
 from tinyres.lab.labs.lab05_residual import reference
-from tinyres.lab.labs.lab05_residual.recipes import SAME, average, corner, first, picked, put, spread, windows
+from tinyres.lab.labs.lab05_residual.recipes import (
+    SAME,
+    averaged,
+    corner,
+    first,
+    largest,
+    put,
+    second,
+    spread,
+)
 from tinyres.lab.task import Case, Recipe, Results
 
 Array = Any
@@ -31,17 +40,17 @@ PROJECT = (
     _pixels(
         "offset",
         "every stride-th pixel is taken, but from the second on: begin with the first",
-        lambda x, s: picked(x, s, 1 if s > 1 else 0),
+        second,
     ),
     _pixels(
         "average",
         "the mean of stride x stride pixels is projected: a 1x1 convolution sees the first of them only",
-        lambda x, s: windows(x, s, average),
+        averaged,
     ),
     _pixels(
         "maximum",
         "the largest of stride x stride pixels is projected: a 1x1 convolution sees the first of them only",
-        lambda x, s: windows(x, s, lambda part: part.max((1, 2))),
+        largest,
     ),
     Recipe(
         "weight-turned",
@@ -106,12 +115,12 @@ PROJECT_GRADIENT = (
     _dw_of(
         "dw-offset",
         "dy is multiplied by the pixels next to those that were taken",
-        lambda x, s: picked(x, s, 1 if s > 1 else 0),
+        second,
     ),
     _dw_of(
         "dw-average",
         "dy is multiplied by the means of stride x stride pixels, not by the pixels that were taken",
-        lambda x, s: windows(x, s, average),
+        averaged,
     ),
     _dw(
         "dw-mean-over-images",
